@@ -1,0 +1,23 @@
+"""Open DICOM in napari, paint labels, save OME-TIFF, restore every original byte for byte.
+
+The public names are the verbs of :mod:`napari_dicom_markup.api`; they are loaded on first use,
+so importing this package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_dicom_markup.api import open, pack, reopen, restore, scan, verify  # noqa: A004
+
+__all__ = ["open", "pack", "reopen", "restore", "scan", "verify"]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    return getattr(import_module("napari_dicom_markup.api"), name)

@@ -1,0 +1,1 @@
+"""What the package knows, free of input and output: order, values, exact copies."""

@@ -1,0 +1,64 @@
+"""Progress of a long verb, and the handle that every verb returns."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a long verb: ``done`` of ``total`` (0 when unknown), and what is being done."""
+
+    done: int
+    total: int
+    what: str
+
+
+class Steps(Generic[T]):
+    """A running verb: iterate it for progress, or ask for its ``result``.
+
+    Closing it (or leaving it as a context manager) cancels the verb, which then removes
+    whatever it had begun to write.
+
+    Examples
+    --------
+    >>> def count():
+    ...     yield Step(1, 2, "counting")
+    ...     return 42
+    >>> Steps(count()).result()
+    42
+    """
+
+    def __init__(self, generator: Generator[Step, None, T]) -> None:
+        self._generator = generator
+
+    def __iter__(self) -> Generator[Step, None, T]:
+        """Return the generator of steps; ``yield from`` gives the result."""
+        return self._generator
+
+    def result(self) -> T:
+        """Run to the end and return the verb's result."""
+        generator = self._generator
+        while True:
+            try:
+                next(generator)
+            except StopIteration as stop:
+                value: T = stop.value
+                return value
+
+    def close(self) -> None:
+        """Cancel: nothing half-written stays."""
+        self._generator.close()
+
+
+def paced(items: Iterator[T], total: int, what: str) -> Generator[Step, None, list[T]]:
+    """Collect ``items`` into a list, yielding a step for each."""
+    collected: list[T] = []
+    for item in items:
+        collected.append(item)
+        yield Step(len(collected), total, what)
+    return collected

@@ -1,0 +1,237 @@
+"""From files to stacks: Instance, Frame, Stack, Series, and what was left over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_dicom_markup.model.geometry import GeometryReport, StackGeometry, Vector
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file as it was when it was scanned.
+
+    ``relative`` is its POSIX path under the folder that was given (its bare name when the file
+    itself was given); size in bytes and modification time tell later whether it changed.
+    """
+
+    path: Path = field(repr=False)
+    relative: str = field(repr=False)
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class PixelFormat:
+    """The Image Pixel module (PS3.3 C.7.6.3) as far as it is needed to decode a frame."""
+
+    rows: int
+    columns: int
+    samples: int
+    photometric: str
+    planar: int
+    bits_allocated: int
+    bits_stored: int
+    signed: bool
+    frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class PixelElement:
+    """The top-level pixel element: which one it is, and where its value lies in the file.
+
+    ``keyword`` is PixelData, FloatPixelData or DoubleFloatPixelData; ``offset`` the first byte
+    of its value; ``length`` its value length, None when undefined (encapsulated).
+    In a deflated data set (PS3.5 A.5) there is no place in the file: ``offset`` is -1.
+    """
+
+    keyword: str
+    offset: int
+    length: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A linear VOI window (PS3.3 C.11.2) in physical values."""
+
+    center: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class ValueMapping:
+    """How stored values become physical ones (Modality LUT, PS3.3 C.11.1), and how to show them.
+
+    ``lut`` and ``palette`` say that the object carries a Modality LUT Sequence or a palette,
+    which are read from the file when a frame is decoded. ``padding`` is PixelPaddingValue.
+    """
+
+    slope: float = 1.0
+    intercept: float = 0.0
+    unit: str = ""
+    lut: bool = False
+    palette: bool = False
+    padding: int | None = None
+    windows: tuple[Window, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneGrid:
+    """What is equal in all planes of a volume (Image Plane module, PS3.3 C.7.6.2).
+
+    ``pixel_spacing`` is (between rows, between columns) in mm with its attribute's keyword.
+    """
+
+    frame_of_reference_uid: str = field(default="", repr=False)
+    orientation: tuple[float, ...] | None = None
+    pixel_spacing: tuple[float, float] | None = None
+    pixel_spacing_keyword: str = ""
+    slice_thickness: float | None = None
+    spacing_between_slices: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acquisition:
+    """What tells images at one position apart; times in seconds of the day, echo times in ms."""
+
+    image_type: tuple[str, ...] = ()
+    number: int | None = None
+    instance_number: int | None = None
+    temporal_position: int | None = None
+    echo_time: float | None = None
+    echo_number: int | None = None
+    b_value: float | None = None
+    trigger_time: float | None = None
+    acquisition_time: float | None = None
+    content_time: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One DICOM file's data set, as far as order, geometry and decoding need it."""
+
+    file: SourceFile
+    sop_class_uid: str
+    sop_instance_uid: str = field(repr=False)
+    series_uid: str = field(repr=False)
+    study_uid: str = field(repr=False)
+    modality: str
+    transfer_syntax_uid: str
+    position: Vector | None = field(repr=False)
+    grid: PlaneGrid = field(repr=False)
+    acquisition: Acquisition = field(repr=False)
+    values: ValueMapping = field(repr=False)
+    pixels: PixelFormat | None
+    element: PixelElement | None
+
+
+@dataclass(frozen=True, slots=True)
+class LeadingAxis:
+    """The axis of what repeats over the same positions: its name, unit and values.
+
+    ``name`` is one of t, echo, b, instance…; ``values`` has one entry a volume.
+    """
+
+    name: str
+    unit: str
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Instances in spatial order, with their geometry.
+
+    ``instances`` runs over (leading, slice): all slices of the first volume, then the next's.
+    """
+
+    index: int
+    instances: tuple[Instance, ...] = field(repr=False)
+    slices: int
+    leading: LeadingAxis | None
+    geometry: StackGeometry
+    reports: tuple[GeometryReport, ...] = ()
+
+    @property
+    def pixels(self) -> PixelFormat:
+        """The pixel format that all frames share."""
+        pixels = self.instances[0].pixels
+        if pixels is None:
+            message = "a stack holds images only"
+            raise TypeError(message)
+        return pixels
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(slices, rows, columns), with the leading axis' length before it where there is one."""
+        spatial = (self.slices, self.pixels.rows, self.pixels.columns)
+        return spatial if self.leading is None else (len(self.leading.values), *spatial)
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Axis names, z, y, x with the leading axis' name before them."""
+        return ("z", "y", "x") if self.leading is None else (self.leading.name, "z", "y", "x")
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """A file that is in no stack, and why; ``instance`` where it is DICOM of a series."""
+
+    file: SourceFile
+    reason: str
+    is_dicom: bool
+    instance: Instance | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One DICOM series: its stacks, and every file of it that is in none, with the reason."""
+
+    uid: str = field(repr=False)
+    modality: str
+    stacks: tuple[Stack, ...]
+    leftovers: tuple[Leftover, ...]
+
+    @property
+    def files(self) -> tuple[SourceFile, ...]:
+        """Every file of the series, by relative path."""
+        files = [i.file for stack in self.stacks for i in stack.instances]
+        files += [leftover.file for leftover in self.leftovers]
+        return tuple(sorted(files, key=lambda file: file.relative))
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """All that was found under the given paths; ``leftovers`` are files of no series."""
+
+    series: tuple[Series, ...]
+    leftovers: tuple[Leftover, ...]
+
+
+class LazyArray(Protocol):
+    """An array that reads its planes when they are asked for."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    @property
+    def ndim(self) -> int: ...
+    def __getitem__(self, key: Any) -> NDArray[Any]: ...
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Volume:
+    """A stack with its physical values: ``array`` has the stack's shape, plus (3,) for colour.
+
+    Indexing ``array`` reads the planes asked for; ``numpy.asarray`` reads them all.
+    """
+
+    series: Series
+    stack: Stack
+    array: LazyArray

@@ -1,0 +1,1 @@
+"""Everything that writes: whole, proven and named last, or not at all."""

@@ -1,0 +1,1 @@
+"""Everything that reads: DICOM files, bundles, napari layers."""

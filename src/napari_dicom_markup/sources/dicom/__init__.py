@@ -1,0 +1,1 @@
+"""Reading DICOM files: find, walk headers, decode frames, claim what is pixels."""

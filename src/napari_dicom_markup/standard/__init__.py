@@ -1,0 +1,1 @@
+"""Facts of the DICOM standard, each with its part and section."""
