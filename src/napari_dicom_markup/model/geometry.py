@@ -98,9 +98,7 @@ class ReportKind(StrEnum):
     UNEVEN = "uneven steps"
     THICKNESS = "thickness differs from step"
     SPACING = "spacing"
-    DUPLICATE = "duplicates"
     INCOMPLETE = "incomplete volume"
-    SPLIT = "several stacks"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,70 @@
+"""Which instances can stand in a stack, and why the others cannot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_dicom_markup.standard import transfer_syntax as ts
+from napari_dicom_markup.standard.sop_classes import MULTI_FRAME, describe_sop_class
+
+if TYPE_CHECKING:
+    from napari_dicom_markup.model.stack import Instance, PixelFormat
+
+DECODABLE = ts.NATIVE | {
+    ts.JPEG_BASELINE,
+    ts.JPEG_EXTENDED,
+    ts.JPEG_LOSSLESS,
+    ts.JPEG_LOSSLESS_SV1,
+    ts.JPEG_LS_LOSSLESS,
+    ts.JPEG_LS_NEAR,
+    ts.JPEG_2000_LOSSLESS,
+    ts.JPEG_2000,
+    ts.HTJ2K_LOSSLESS,
+    ts.HTJ2K_LOSSLESS_RPCL,
+    ts.HTJ2K,
+    ts.RLE,
+    ts.DEFLATED_FRAME,
+}
+"""The transfer syntaxes that sources.dicom.frames decodes."""
+
+
+def why_no_frame(instance: Instance) -> str | None:
+    """Return why an instance cannot stand in a stack, or None when it can."""
+    kind = describe_sop_class(instance.sop_class_uid)
+    if kind is not None:
+        return f"{kind}: not an image that can be stacked"
+    if instance.pixels is None:
+        return "no image: the object has no matrix of pixels"
+    if instance.sop_class_uid in MULTI_FRAME:
+        return f"{MULTI_FRAME[instance.sop_class_uid]}: multi-frame images are not opened yet"
+    if instance.pixels.frames != 1:
+        return f"multi-frame image of {instance.pixels.frames} frames: not opened yet"
+    if "MOSAIC" in instance.acquisition.image_type:
+        return "Siemens mosaic: its slices are not unpacked yet"
+    return _why_no_pixels(instance, instance.pixels)
+
+
+def _why_no_pixels(instance: Instance, pixels: PixelFormat) -> str | None:
+    if instance.element is None:
+        return "no pixel data in the file"
+    if instance.transfer_syntax_uid not in DECODABLE:
+        return f"transfer syntax {instance.transfer_syntax_uid} cannot be decoded"
+    if pixels.samples not in {1, 3}:
+        return f"{pixels.samples} samples per pixel: only 1 and 3 are known"
+    if instance.element.length is None or instance.element.offset < 0:
+        return None
+    needed = _native_size(pixels)
+    held = min(instance.element.length, instance.file.size - instance.element.offset)
+    if held < needed:
+        return f"pixel data are cut short: {max(held, 0)} of {needed} bytes"
+    return None
+
+
+def _native_size(pixels: PixelFormat) -> int:
+    """Return the bytes that one frame takes when it is not encapsulated (PS3.5 section 8.1).
+
+    YBR_FULL_422 keeps two of three samples: 4 bytes for each pair of pixels.
+    """
+    samples = 2 if pixels.photometric == "YBR_FULL_422" else pixels.samples
+    bits = pixels.rows * pixels.columns * samples * pixels.bits_allocated
+    return (bits + 7) // 8

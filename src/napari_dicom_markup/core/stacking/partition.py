@@ -1,0 +1,108 @@
+"""Split a series into groups of instances that can stand in one stack."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable, Sequence
+
+    from napari_dicom_markup.model.stack import Instance
+
+K = TypeVar("K", bound="Hashable")
+V = TypeVar("V")
+
+ORIENTATION_TOLERANCE = 1e-3
+"""Direction cosines that differ by less are one orientation (0.06°).
+
+Makers write cosines with 6 digits or so; planes that are meant to differ do so by more.
+"""
+
+SPACING_TOLERANCE = 1e-3
+"""Pixel spacings that differ by a smaller share are one spacing."""
+
+
+def group_by(items: Iterable[V], key: Callable[[V], K]) -> dict[K, list[V]]:
+    """Group items by key, in the order of first appearance."""
+    groups: dict[K, list[V]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
+
+
+def has_patient_plane(instance: Instance) -> bool:
+    """Say whether the instance states a usable plane in the patient, with its spacing."""
+    grid = instance.grid
+    if instance.position is None or grid.orientation is None or grid.pixel_spacing is None:
+        return False
+    if grid.pixel_spacing_keyword != "PixelSpacing" or min(grid.pixel_spacing) <= 0:
+        return False
+    if not all(map(math.isfinite, (*instance.position, *grid.orientation, *grid.pixel_spacing))):
+        return False
+    row, column = np.array(grid.orientation[:3]), np.array(grid.orientation[3:])
+    return bool(
+        abs(np.linalg.norm(row) - 1) < 0.01
+        and abs(np.linalg.norm(column) - 1) < 0.01
+        and abs(row @ column) < 0.01
+    )
+
+
+def partition(instances: Sequence[Instance]) -> list[list[Instance]]:
+    """Split instances, given in a fixed order, into groups that are comparable.
+
+    Comparable means: same matrix, samples, kind of photometric interpretation, bits allocated,
+    sign, Frame of Reference, image flavour (values 3 to 5 of ImageType), orientation and pixel
+    spacing. The transfer syntax does not matter.
+    """
+    alike = group_by(instances, _exact_key).values()
+    return [group for one in alike for group in _near(one, _plane_vector)]
+
+
+def _exact_key(instance: Instance) -> tuple[object, ...]:
+    pixels = instance.pixels
+    if pixels is None:
+        message = "only images are partitioned"
+        raise TypeError(message)
+    grey = pixels.photometric if pixels.samples == 1 else "colour"
+    return (
+        has_patient_plane(instance),
+        pixels.rows,
+        pixels.columns,
+        pixels.samples,
+        grey,
+        pixels.bits_allocated,
+        pixels.signed,
+        instance.grid.frame_of_reference_uid,
+        instance.acquisition.image_type[2:5],
+        instance.grid.pixel_spacing_keyword,
+    )
+
+
+def _plane_vector(instance: Instance) -> tuple[float, ...]:
+    """Return the orientation and spacing, scaled so that 1 is the tolerance."""
+    spacing = instance.grid.pixel_spacing or (1.0, 1.0)
+    scaled = tuple(math.log(max(value, 1e-9)) / SPACING_TOLERANCE for value in spacing)
+    if not has_patient_plane(instance) or instance.grid.orientation is None:
+        return scaled
+    return (*scaled, *(value / ORIENTATION_TOLERANCE for value in instance.grid.orientation))
+
+
+def _near(
+    instances: Sequence[Instance], vector: Callable[[Instance], tuple[float, ...]]
+) -> list[list[Instance]]:
+    """Cluster instances around leaders, taken in sorted order so that file order is no matter."""
+    leaders: list[tuple[float, ...]] = []
+    member: dict[tuple[float, ...], int] = {}
+    for value in sorted(set(map(vector, instances))):
+        near = (i for i, leader in enumerate(leaders) if _distance(value, leader) <= 1.0)
+        member[value] = next(near, len(leaders))
+        if member[value] == len(leaders):
+            leaders.append(value)
+    return list(group_by(instances, lambda instance: member[vector(instance)]).values())
+
+
+def _distance(a: tuple[float, ...], b: tuple[float, ...]) -> float:
+    return max(abs(x - y) for x, y in zip(a, b, strict=True))
