@@ -16,15 +16,13 @@ class LabelColors:
     """Colours of a labels layer, red, green, blue and alpha from 0 to 1.
 
     ``direct``: ``colors[i]`` belongs to label ``numbers[i]``, ``default`` to all others.
-    ``cyclic``: label n takes one of ``colors`` by napari's cycle; ``seed`` is the cycle's seed.
-    An empty cyclic table is napari's own default.
+    ``cyclic``: label n takes one of ``colors`` by napari's cycle; an empty table is its default.
     """
 
     kind: Literal["cyclic", "direct"] = "cyclic"
     colors: tuple[Rgba, ...] = ()
     numbers: tuple[int, ...] = ()
     default: Rgba = (0.0, 0.0, 0.0, 0.0)
-    seed: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)

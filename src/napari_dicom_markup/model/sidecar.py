@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import PurePosixPath
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from napari_dicom_markup.model.geometry import GeometryReport, StackGeometry
 from napari_dicom_markup.model.markup import LabelsStyle, Rgba
@@ -191,12 +191,26 @@ def is_safe_relative(path: str) -> bool:
     >>> is_safe_relative("a/IM1"), is_safe_relative("../IM1"), is_safe_relative("/etc/passwd")
     (True, False, False)
     """
-    parts = PurePosixPath(path).parts
-    return (
-        bool(parts)
-        and path == "/".join(parts)
-        and not any(part in {"..", "."} or part.endswith(":") for part in parts)
-        and not any(sign in path for sign in "\\\0")
-        and not path.startswith("/")
-        and ":" not in parts[0][1:2]
-    )
+    parts = path.split("/")
+    return all(part not in {"", ".", ".."} for part in parts) and "\0" not in path
+
+
+def store_path(relative: str) -> tuple[str, bool]:
+    r"""Return a file's relative path as a capsule keeps it, and whether it had to be escaped.
+
+    Examples
+    --------
+    >>> store_path("a/IM1"), store_path("a\\b")
+    (('a/IM1', False), ('a%5Cb', True))
+    """
+    raw = relative.encode("utf-8", "surrogateescape")
+    if relative.isprintable() and not any(sign in relative for sign in '\\:*?"<>|'):
+        return relative, False
+    return quote_from_bytes(raw, safe="/ "), True
+
+
+def original_path(capsule: Capsule) -> str:
+    """Return the relative path that a capsule's file had, with any byte a name can have."""
+    if not capsule.escaped:
+        return capsule.path
+    return unquote_to_bytes(capsule.path).decode("utf-8", "surrogateescape")

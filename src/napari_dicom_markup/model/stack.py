@@ -216,13 +216,23 @@ class LazyArray(Protocol):
     """An array that reads its planes when they are asked for."""
 
     @property
-    def shape(self) -> tuple[int, ...]: ...
+    def shape(self) -> tuple[int, ...]:
+        """Length of each axis."""
+        ...
+
     @property
-    def dtype(self) -> np.dtype[Any]: ...
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values."""
+        ...
+
     @property
-    def ndim(self) -> int: ...
+    def ndim(self) -> int:
+        """Number of axes."""
+        ...
+
     def __getitem__(self, key: Any) -> NDArray[Any]: ...
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]: ...
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> NDArray[Any]: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -230,8 +240,10 @@ class Volume:
     """A stack with its physical values: ``array`` has the stack's shape, plus (3,) for colour.
 
     Indexing ``array`` reads the planes asked for; ``numpy.asarray`` reads them all.
+    ``sidecar`` is the sidecar that the originals are in, None where they are files.
     """
 
-    series: Series
+    series: Series = field(repr=False)
     stack: Stack
-    array: LazyArray
+    array: LazyArray = field(repr=False)
+    sidecar: Path | None = field(default=None, repr=False)

@@ -5,10 +5,13 @@ They are what order, geometry, values and decoding need: everything else stays i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 EDITION = "2026d"
 """The edition of PS3.6 from which keyword, tag and VR are taken."""

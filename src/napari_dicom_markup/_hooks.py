@@ -1,0 +1,136 @@
+"""What npe2 calls: a light door. Only the standard library is imported until a file is ours.
+
+napari asks the reader about every file whose name fits, so it reads 132 bytes and decides.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+_SIDECAR = ".dcm-markup"
+_DICOM_NAMES = (".dcm", ".dicom", ".ima")
+_PREFIX_AT = 128
+_FILES_TRIED = 64
+"""Files of a folder that are looked at before it is left to other plug-ins."""
+
+_FIRST_ELEMENTS = (b"\x08\x00", b"\x02\x00", b"\x00\x08")
+"""Groups 0008 and 0002, little-endian, and 0008, big-endian: what a data set begins with."""
+
+
+def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[Any]] | None:
+    """Return the reader of DICOM files, folders or a sidecar, or None for anything else."""
+    paths = [path] if isinstance(path, str) else list(path)
+    if not paths:
+        return None
+    if len(paths) == 1 and paths[0].lower().endswith(_SIDECAR):
+        return _read_sidecar
+    if all(_is_dicom(Path(one)) for one in paths):
+        return _read_dicom
+    return None
+
+
+def _is_dicom(path: Path) -> bool:
+    try:
+        if path.is_dir():
+            return any(_is_dicom_file(file) for file in _some_files(path))
+        return _is_dicom_file(path)
+    except OSError:
+        return False
+
+
+def _some_files(folder: Path) -> Iterator[Path]:
+    """Yield some files of a folder, in its sub-folders too, without listing a whole archive."""
+    tried = 0
+    for parent, folders, files in os.walk(folder):
+        folders.sort()
+        for name in sorted(files):
+            yield Path(parent) / name
+            tried += 1
+            if tried == _FILES_TRIED:
+                return
+
+
+def _is_dicom_file(path: Path) -> bool:
+    """Say whether a file has the DICM prefix (PS3.10 7.1), or a DICOM name and a data set."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(_PREFIX_AT + 4)
+    except OSError:
+        return False
+    if head[_PREFIX_AT:] == b"DICM":
+        return True
+    return path.suffix.lower() in _DICOM_NAMES and head[:2] in _FIRST_ELEMENTS
+
+
+def _read_dicom(path: str | Sequence[str]) -> list[Any]:
+    from napari_dicom_markup import api
+
+    return _layers(lambda: api.open_layers(path))
+
+
+def _read_sidecar(path: str | Sequence[str]) -> list[Any]:
+    from napari_dicom_markup import api
+
+    return _layers(lambda: api.reopen_layers(path if isinstance(path, str) else path[0]))
+
+
+def _layers(verb: Callable[[], Any]) -> list[Any]:
+    """Run a verb and make napari layers of its tuples; its notice becomes one notification."""
+    from napari.utils.notifications import show_info
+
+    from napari_dicom_markup.errors import MarkupError
+
+    try:
+        opened = verb().result()
+    except MarkupError as error:
+        raise RuntimeError(str(error)) from None
+    if opened.notice:
+        show_info(opened.notice)
+    return [_layer(*one) for one in opened.tuples]
+
+
+def _layer(data: Any, meta: dict[str, Any], kind: str) -> Any:
+    """Make a napari layer: only a layer can have a contrast range wider than its limits."""
+    from napari.layers import Layer
+
+    layer = Layer.create(data, meta, kind)
+    wide = meta["metadata"].get("dicom_markup", {}).get("contrast_limits_range")
+    if wide is not None and not meta.get("rgb"):
+        layer.contrast_limits_range = wide
+    return layer
+
+
+def write_bundle(path: str, layers: list[Any]) -> list[str]:
+    """Write the selected layers as a bundle, and return the paths of its files."""
+    from napari_dicom_markup import api
+    from napari_dicom_markup.errors import MarkupError
+
+    try:
+        bundle = api.save_layers(path, layers, _other_layers(layers)).result()
+    except MarkupError as error:
+        # napari takes a ValueError of a writer for "no writer found", and hides its text.
+        raise RuntimeError(str(error)) from None
+    return [str(file) for file in (*bundle.tiffs, bundle.sidecar)]
+
+
+def _other_layers(selected: Sequence[Any]) -> list[Any]:
+    """Return the current viewer's layers that are not selected, as layer tuples."""
+    from napari import current_viewer
+
+    viewer = current_viewer()
+    if viewer is None:
+        return []
+    names = {meta.get("name") for _, meta, _ in selected}
+    return [layer.as_layer_data_tuple() for layer in viewer.layers if layer.name not in names]
+
+
+def open_phantom() -> list[Any]:
+    """Return the phantom CT as napari layers (File ▸ Open Sample)."""
+    from napari_dicom_markup import api
+
+    return [(*one[:2], one[2]) for one in api.phantom_layers().result().tuples]

@@ -1,0 +1,168 @@
+"""The verbs, each the same for napari, the command line and Python.
+
+A verb returns :class:`Steps`: iterate it for progress, call ``result()`` to run it to the end,
+``close()`` to cancel. Nothing here needs napari or a screen.
+
+Examples
+--------
+Open a folder, pack it with labels, and restore the originals elsewhere::
+
+    from napari_dicom_markup import open, pack, restore
+
+    volumes = open("scan").result()
+    voxels = numpy.asarray(volumes[0].array)  # (slices, rows, columns), HU for CT
+    bundles = pack(["scan"], "out").result()
+    restore([bundles[0].sidecar], "again").result()
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_dicom_markup.api.layers import (
+    open_layers_steps,
+    reopen_layers_steps,
+    save_layers_steps,
+)
+from napari_dicom_markup.api.opening import (
+    DiskFrames,
+    make_volume,
+    open_steps,
+    scan_steps,
+    value_domain,
+)
+from napari_dicom_markup.api.packing import Bundle
+from napari_dicom_markup.api.packing_paths import pack_steps
+from napari_dicom_markup.api.phantom import Demo, demo_steps, phantom_layers_steps
+from napari_dicom_markup.api.reopening import Reopened, reopen_steps
+from napari_dicom_markup.api.restoring import Outcome, Report, restore_steps, verify_steps
+from napari_dicom_markup.model.progress import Step, Steps
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Sequence
+
+    from napari_dicom_markup.api.layers import Layers
+    from napari_dicom_markup.model.sidecar import ValueDomain
+    from napari_dicom_markup.model.stack import Scan, Series, Stack, Volume
+    from napari_dicom_markup.sources.layers import Layer
+
+    PathLike = str | os.PathLike[str]
+
+__all__ = [
+    "Bundle",
+    "Demo",
+    "Outcome",
+    "Reopened",
+    "Report",
+    "Step",
+    "Steps",
+    "demo",
+    "describe_values",
+    "open",
+    "open_layers",
+    "pack",
+    "phantom_layers",
+    "reopen",
+    "reopen_layers",
+    "restore",
+    "save_layers",
+    "scan",
+    "verify",
+]
+
+
+def _paths(paths: PathLike | Iterable[PathLike]) -> list[Path]:
+    return [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]  # type: ignore[union-attr]  # a PathLike is iterated by no one
+
+
+def scan(paths: PathLike | Iterable[PathLike]) -> Steps[Scan]:
+    """Find all DICOM under files and folders; result: series of stacks, and what was left over."""
+    return Steps(scan_steps(_paths(paths)))
+
+
+def open(paths: PathLike | Iterable[PathLike]) -> Steps[tuple[Volume, ...]]:  # noqa: A001 - the verb
+    """Open every stack under files and folders; result: volumes whose arrays read on demand.
+
+    Raises
+    ------
+    NothingToOpenError
+        No image can be opened; the text says what was found instead.
+    """
+    return Steps(open_steps(_paths(paths)))
+
+
+def describe_values(series: Series, stack: Stack) -> ValueDomain:
+    """Return the type and unit of a stack's physical values, without reading its pixels."""
+    return value_domain(make_volume(series, stack, DiskFrames()))
+
+
+def pack(
+    paths: PathLike | Iterable[PathLike],
+    out: PathLike,
+    *,
+    labels: PathLike | None = None,
+    image: bool = True,
+) -> Steps[tuple[Bundle, ...]]:
+    """Pack everything under files and folders into bundles, one a series.
+
+    Parameters
+    ----------
+    paths
+        Files and folders.
+    out
+        A folder for bundles named by modality and a hash of the series; or the name of one
+        bundle (``CASE.dcm-markup`` or ``CASE.ome.tif``) where the paths hold one series.
+    labels
+        An integer TIFF, or a ``.npy`` file, on the grid of one stack, slices in its order.
+    image
+        Whether each stack's physical values are written as an OME-TIFF too.
+    """
+    return Steps(
+        pack_steps(_paths(paths), Path(out), None if labels is None else Path(labels), image=image)
+    )
+
+
+def reopen(path: PathLike) -> Steps[Reopened]:
+    """Open a bundle from its sidecar or one of its TIFFs; result: its volumes and labels."""
+    return Steps(reopen_steps(Path(path)))
+
+
+def restore(
+    sidecars: PathLike | Sequence[PathLike], out: PathLike
+) -> Steps[tuple[Report, ...]]:
+    """Restore every original of the sidecars under ``out``, byte for byte; a report a sidecar."""
+    return Steps(restore_steps(_paths(sidecars), Path(out)))
+
+
+def verify(sidecar: PathLike, against: PathLike | None = None) -> Steps[Report]:
+    """Rebuild every original in memory and compare it; with ``against``, with its file too."""
+    return Steps(verify_steps(Path(sidecar), None if against is None else Path(against)))
+
+
+def open_layers(paths: PathLike | Iterable[PathLike]) -> Steps[Layers]:
+    """Open as napari layer tuples, with what a reader of the images should be told."""
+    return Steps(open_layers_steps(_paths(paths)))
+
+
+def reopen_layers(path: PathLike) -> Steps[Layers]:
+    """Open a bundle as napari layer tuples: images, then labels."""
+    return Steps(reopen_layers_steps(Path(path)))
+
+
+def save_layers(
+    path: PathLike, layers: Sequence[Layer], others: Iterable[Any] = ()
+) -> Steps[Bundle]:
+    """Save napari layers as a bundle; ``others`` are the viewer's further layers."""
+    return Steps(save_layers_steps(Path(path), layers, others))
+
+
+def phantom_layers() -> Steps[Layers]:
+    """Open the synthetic phantom CT as napari layer tuples."""
+    return Steps(phantom_layers_steps())
+
+
+def demo(folder: PathLike) -> Steps[Demo]:
+    """Run the main job on the phantom below ``folder``: write, open, paint, pack, restore."""
+    return Steps(demo_steps(Path(folder)))

@@ -1,0 +1,129 @@
+"""napari layers, both ways: what the plug-in's reader returns, and what its writer is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_dicom_markup.api.opening import open_steps
+from napari_dicom_markup.api.packing import SIDECAR_SUFFIX, Bundle, Case, pack_case
+from napari_dicom_markup.api.reopening import reopen_steps
+from napari_dicom_markup.core.naming import stack_name
+from napari_dicom_markup.core.pixels import value_range, voi_limits
+from napari_dicom_markup.model.geometry import ReportKind
+from napari_dicom_markup.sinks.layers import Display, image_layer, labels_layer
+from napari_dicom_markup.sources.layers import read_selection
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Sequence
+    from pathlib import Path
+
+    from napari_dicom_markup.model.progress import Step
+    from napari_dicom_markup.model.stack import Volume
+    from napari_dicom_markup.sources.layers import Layer
+
+_TIFF_SUFFIXES = (".ome.tiff", ".ome.tif", ".tiff", ".tif")
+
+_NOTED = frozenset(ReportKind) - {ReportKind.THICKNESS}
+"""What is worth a notification; that slices overlap is said by ``info`` only."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layers:
+    """Layer tuples for napari, and one text on what their reader should know, or none."""
+
+    tuples: list[Layer]
+    notice: str
+
+
+def open_layers_steps(paths: Iterable[Path]) -> Generator[Step, None, Layers]:
+    """Open every stack under paths as an image layer."""
+    volumes = yield from open_steps(paths)
+    return Layers([image_layer(v, _display(v)) for v in volumes], _notice(volumes))
+
+
+def reopen_layers_steps(path: Path) -> Generator[Step, None, Layers]:
+    """Open a bundle as its image layers, then its labels layers."""
+    case = yield from reopen_steps(path)
+    tuples = [image_layer(volume, _display(volume)) for volume in case.volumes]
+    for volume in case.volumes:
+        labels = case.labels.get(volume.stack.index, ())
+        tuples += [labels_layer(layer, volume) for layer in labels]
+    return Layers(tuples, "\n".join(case.notes))
+
+
+def save_layers_steps(
+    path: Path, layers: Sequence[Layer], others: Iterable[Any]
+) -> Generator[Step, None, Bundle]:
+    """Save selected layers as one bundle beside ``path``, whose suffix does not matter."""
+    selection = read_selection(layers, others)
+    one = selection.volumes[0]
+    case = Case(
+        series=one.series,
+        volumes={volume.stack.index: volume for volume in selection.volumes},
+        labels=selection.labels,
+        images=selection.images,
+        sidecar=one.sidecar,
+    )
+    return (yield from pack_case(case, path.parent, bundle_stem(path)))
+
+
+def bundle_stem(path: Path) -> str:
+    """Return the stem of the bundle that a path names.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> bundle_stem(Path("out/case.ome.tif")), bundle_stem(Path("case.dcm-markup"))
+    ('case', 'case')
+    """
+    name = path.name
+    for suffix in (SIDECAR_SUFFIX, *_TIFF_SUFFIXES):
+        if name.lower().endswith(suffix):
+            return name[: -len(suffix)]
+    return name
+
+
+def _display(volume: Volume) -> Display:
+    """Return how a volume is first shown: its VOI window, or the spread of its middle plane."""
+    name = stack_name(volume.series, volume.stack)
+    stack, array = volume.stack, volume.array
+    if array.ndim > len(stack.shape):
+        return Display(name, (0.0, 255.0), (0.0, 255.0))
+    middle = stack.instances[len(stack.instances) // 2]
+    limits = voi_limits(middle)
+    whole = value_range(stack.instances, array.dtype)
+    if limits is None or whole is None:
+        low, high, least, most = _spread(volume)
+        limits = limits or (low, high)
+        whole = whole or (least, most)
+    return Display(name, limits, (min(whole[0], limits[0]), max(whole[1], limits[1])))
+
+
+def _spread(volume: Volume) -> tuple[float, float, float, float]:
+    """Return the 0.5 and 99.5 percentiles and the extremes of the middle plane."""
+    index = tuple(length // 2 for length in volume.array.shape[:-2])
+    plane = volume.array[index]
+    finite = plane[np.isfinite(plane)]
+    if not finite.size:
+        return 0.0, 1.0, 0.0, 1.0
+    low, high = (float(value) for value in np.percentile(finite, (0.5, 99.5)))
+    least, most = float(finite.min()), float(finite.max())
+    return low, max(high, low + 1e-6 * max(abs(low), 1.0)), least, max(most, least + 1.0)
+
+
+def _notice(volumes: Sequence[Volume]) -> str:
+    """Return one short text about geometry and leftovers; it names no file and no patient."""
+    lines = [
+        f"{stack_name(volume.series, volume.stack)}: {report.message}"
+        for volume in volumes
+        for report in volume.stack.reports
+        if report.kind in _NOTED
+    ]
+    series = {volume.series.uid: volume.series for volume in volumes}.values()
+    left = sum(len(one.leftovers) for one in series)
+    if left:
+        lines.append(f"{left} files of these series are in no stack: see dicom-markup info")
+    return "\n".join(lines)

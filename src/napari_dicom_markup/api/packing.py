@@ -1,0 +1,329 @@
+"""Pack: originals into a sidecar, labels and images into OME-TIFFs, proven, then named."""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid5
+
+from napari_dicom_markup.api.document import Written, describe, provenance
+from napari_dicom_markup.api.parallel import in_order
+from napari_dicom_markup.core.capsule import encapsulate, rebuild
+from napari_dicom_markup.core.naming import stack_name, tiff_suffix
+from napari_dicom_markup.errors import (
+    DamagedError,
+    DecodeError,
+    MarkupError,
+    SaveError,
+    SourceChangedError,
+)
+from napari_dicom_markup.model.progress import Step
+from napari_dicom_markup.model.sidecar import Capsule, TiffRecord, store_path
+from napari_dicom_markup.sinks.bundle import SidecarWriter
+from napari_dicom_markup.sinks.staging import Staging, writing
+from napari_dicom_markup.sinks.tiff import TiffLink, write_image, write_labels
+from napari_dicom_markup.sources.bundle import SidecarReader
+from napari_dicom_markup.sources.dicom.payload import claim_pixels
+from napari_dicom_markup.sources.tiff import TiffState, verify_tiff
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_dicom_markup.core.capsule import Encapsulated
+    from napari_dicom_markup.model.markup import Labels
+    from napari_dicom_markup.model.stack import Instance, Series, SourceFile, Stack, Volume
+    from napari_dicom_markup.sources.bundle import Original
+
+SIDECAR_SUFFIX = ".dcm-markup"
+
+NAMESPACE = UUID("8d3a6f4e-6c0b-5f6e-9a53-0f6a2d1c7b11")
+"""Namespace of the version 5 UUIDs of bundles; it was drawn once and never changes."""
+
+MAP_FROM = 64 << 20
+"""Larger files are mapped instead of read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What goes into one bundle: a series, its volumes and the labels of its stacks by index.
+
+    ``images`` are the stacks whose image is written too; ``sidecar`` is where the originals are
+    when they are no files.
+    """
+
+    series: Series
+    volumes: dict[int, Volume] = field(default_factory=dict)
+    labels: dict[int, list[Labels]] = field(default_factory=dict)
+    images: frozenset[int] = frozenset()
+    sidecar: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle that was written: its files, its sizes in bytes, and what could not be added."""
+
+    sidecar: Path
+    tiffs: tuple[Path, ...]
+    files: int
+    original_bytes: int
+    sidecar_bytes: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    """One original taken apart, on its way into the sidecar."""
+
+    capsule: Capsule
+    encapsulated: Encapsulated
+
+
+def pack_case(case: Case, folder: Path, stem: str) -> Generator[Step, None, Bundle]:
+    """Write one bundle whole, or nothing.
+
+    Raises
+    ------
+    SourceChangedError
+        Originals moved or changed since they were opened.
+    SaveError
+        The disk or the folder said no, the proof failed, or the name belongs to other originals.
+    LabelsError
+        Labels that cannot be stored.
+    """
+    name = f"{stem}{SIDECAR_SUFFIX}"
+    _check_unchanged(case)
+    with Staging(folder, stem) as staging, writing(stem):
+        written = yield from _stage(case, staging.folder, stem)
+        yield from _prove(staging.folder, stem, written)
+        _check_unchanged(case)
+        _check_target(folder / name, staging.folder / name)
+        tiffs = [f"{stem}{record.suffix}" for record in written.tiffs]
+        finals = staging.commit([*tiffs, name])
+    return Bundle(
+        sidecar=finals[-1],
+        tiffs=tuple(finals[:-1]),
+        files=len(written.sha256),
+        original_bytes=written.size,
+        sidecar_bytes=finals[-1].stat().st_size,
+        notes=tuple(written.notes),
+    )
+
+
+def _check_unchanged(case: Case) -> None:
+    """Stop where an original file is not as it was when it was opened."""
+    if case.sidecar is not None:
+        return
+    changed = tuple(file.relative for file in case.series.files if not _is_unchanged(file))
+    if changed:
+        message = (
+            f"{len(changed)} original files moved or changed since they were opened: "
+            "open the folder again, then save"
+        )
+        raise SourceChangedError(message, changed)
+
+
+def _is_unchanged(file: SourceFile) -> bool:
+    try:
+        status = file.path.stat()
+    except OSError:
+        return False
+    return (status.st_size, status.st_mtime_ns) == (file.size, file.mtime_ns)
+
+
+def _stage(case: Case, folder: Path, stem: str) -> Generator[Step, None, Written]:
+    written = Written()
+    with SidecarWriter(folder / f"{stem}{SIDECAR_SUFFIX}") as writer:
+        if case.sidecar is None:
+            yield from _seal_files(case.series.files, _instances(case.series), writer, written)
+        else:
+            yield from _copy_originals(case.sidecar, writer, written)
+        written.blocks = writer.end_originals()
+        written.bundle = str(uuid5(NAMESPACE, "\n".join(sorted(written.sha256))))
+        for stack in case.series.stacks:
+            yield from _stage_stack(case, stack, folder / stem, written)
+        writer.write_document(describe(case.series, case.volumes, written, provenance()))
+    return written
+
+
+def _instances(series: Series) -> dict[str, Instance]:
+    """Return the instances of a series by relative path, those in no stack included."""
+    stacked = [i for stack in series.stacks for i in stack.instances]
+    left = [one.instance for one in series.leftovers if one.instance is not None]
+    return {i.file.relative: i for i in (*stacked, *left)}
+
+
+def _seal_files(
+    files: Sequence[SourceFile],
+    instances: dict[str, Instance],
+    writer: SidecarWriter,
+    written: Written,
+) -> Generator[Step, None, None]:
+    def seal(file: SourceFile) -> _Sealed:
+        return _seal(file, instances.get(file.relative))
+
+    for number, (file, sealed) in enumerate(zip(files, in_order(seal, files), strict=True)):
+        written.note_original(number, file.relative, sealed.capsule)
+        writer.add(sealed.capsule, sealed.encapsulated.literal, sealed.encapsulated.payload)
+        yield Step(number + 1, len(files), "packing originals")
+
+
+def _seal(file: SourceFile, instance: Instance | None) -> _Sealed:
+    """Take one file apart; it must still be what was scanned."""
+    try:
+        raw = _read(file)
+    except OSError:
+        raise _changed(file) from None
+    if len(raw) != file.size:
+        raise _changed(file)
+    claims = claim_pixels(raw, instance) if instance is not None else []
+    encapsulated = encapsulate(raw, claims)
+    path, escaped = store_path(file.relative)
+    digest = hashlib.sha256(raw).hexdigest()
+    return _Sealed(Capsule(path, len(raw), digest, encapsulated.parts, escaped), encapsulated)
+
+
+def _read(file: SourceFile) -> bytes | memoryview:
+    if file.size < MAP_FROM:
+        return file.path.read_bytes()
+    with file.path.open("rb") as stream:
+        return memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def _changed(file: SourceFile) -> SourceChangedError:
+    message = "an original file moved or changed while it was packed: open the folder again"
+    return SourceChangedError(message, (file.relative,))
+
+
+def _copy_originals(
+    sidecar: Path, writer: SidecarWriter, written: Written
+) -> Generator[Step, None, None]:
+    """Copy the originals of a sidecar block by block, without taking them apart again."""
+    with SidecarReader(sidecar) as reader:
+        number, total = 0, reader.sidecar.files
+        for block in reader.sidecar.blocks:
+            for original in reader.originals(block, number):
+                relative = original.relative
+                written.note_original(original.number, relative, original.capsule)
+            number += block.files
+            writer.copy_block(block, reader.read_entry)
+            yield Step(number, total, "copying originals")
+
+
+def _stage_stack(
+    case: Case, stack: Stack, stem: Path, written: Written
+) -> Generator[Step, None, None]:
+    """Write the TIFFs of one stack."""
+    name = stack_name(case.series, stack)
+    labels = case.labels.get(stack.index, [])
+    if labels:
+        suffix = tiff_suffix(stack.index)
+        link = _link(written, f"labels {stack.index} {_digest(labels)}", name)
+        path = stem.with_name(stem.name + suffix)
+        record = yield from write_labels(path, labels, stack, link, suffix=suffix)
+        written.labels[stack.index] = (record, labels)
+    if stack.index in case.images:
+        suffix = tiff_suffix(stack.index, "image")
+        path = stem.with_name(stem.name + suffix)
+        link = _link(written, f"image {stack.index}", name)
+        volume = case.volumes[stack.index]
+        try:
+            record = yield from write_image(
+                path, stack, _planes(volume), volume.array.dtype, link, suffix=suffix
+            )
+        except DecodeError as error:
+            path.unlink(missing_ok=True)
+            written.notes.append(f"no image TIFF for stack {stack.index}: {error}")
+            return
+        written.images[stack.index] = record
+
+
+def _link(written: Written, content: str, name: str) -> TiffLink:
+    return TiffLink(str(uuid5(UUID(written.bundle), content)), name, written.bundle)
+
+
+def _digest(labels: Sequence[Labels]) -> str:
+    """Return a hash of labels and their looks, plane by plane so that nothing is copied whole."""
+    digest = hashlib.blake2b(digest_size=16)
+    for layer in labels:
+        digest.update(repr((layer.style, layer.data.shape, layer.data.dtype.str)).encode())
+        for plane in layer.data:
+            digest.update(_contiguous(plane).data)
+    return digest.hexdigest()
+
+
+def _contiguous(plane: Any) -> NDArray[Any]:
+    import numpy as np
+
+    return np.ascontiguousarray(plane)
+
+
+def _planes(volume: Volume) -> Iterator[NDArray[Any]]:
+    """Yield a volume's planes in (leading, slice) order, a few decoded ahead in threads."""
+    import numpy as np
+
+    leading = np.ndindex(*volume.array.shape[: len(volume.stack.shape) - 2])
+    return in_order(volume.array.__getitem__, leading)
+
+
+def _prove(folder: Path, stem: str, written: Written) -> Generator[Step, None, None]:
+    """Read back what was staged: rebuild every original, and decode every TIFF."""
+    with SidecarReader(folder / f"{stem}{SIDECAR_SUFFIX}") as reader:
+        total, done = reader.sidecar.files, 0
+        for exact in in_order(is_exact, originals_of(reader)):
+            if not exact:
+                message = f"{stem} was not written: the proof of an original failed"
+                raise SaveError(message)
+            done += 1
+            yield Step(done, total, "proving originals")
+    for record in written.tiffs:
+        proof = verify_tiff(folder / f"{stem}{record.suffix}", record)
+        if proof.state is not TiffState.EXACT:
+            message = f"{stem} was not written: the proof of a TIFF failed ({proof.message})"
+            raise SaveError(message)
+        yield Step(1, 1, "proving TIFFs")
+
+
+def originals_of(reader: SidecarReader) -> Iterator[Original]:
+    """Yield all originals of a sidecar; a damaged block raises where it begins."""
+    first = 0
+    for block in reader.sidecar.blocks:
+        yield from reader.originals(block, first)
+        first += block.files
+
+
+def is_exact(original: Original) -> bool:
+    """Say whether an original is rebuilt to the bytes that it had."""
+    digest = hashlib.sha256()
+    try:
+        for chunk in rebuild(original.capsule.parts, original.literal(), original.payload()):
+            digest.update(chunk)
+    except DamagedError:
+        return False
+    return digest.hexdigest() == original.capsule.sha256
+
+
+def _check_target(final: Path, staged: Path) -> None:
+    """Refuse to replace a sidecar that holds originals which the new one does not."""
+    if not final.exists():
+        return
+    message = (
+        f"{final.name} exists and holds other originals, or cannot be read: "
+        "it was left as it is; choose another name"
+    )
+    try:
+        with SidecarReader(final) as old, SidecarReader(staged) as new:
+            kept = {_identity(original.capsule) for original in originals_of(new)}
+            lost = any(_identity(original.capsule) not in kept for original in originals_of(old))
+    except MarkupError:
+        raise SaveError(message) from None
+    if lost:
+        raise SaveError(message)
+
+
+def _identity(capsule: Capsule) -> tuple[str, str]:
+    return capsule.path, capsule.sha256

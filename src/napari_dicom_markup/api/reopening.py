@@ -1,0 +1,193 @@
+"""Open a bundle again: the same volumes, from the originals in its sidecar, and its labels."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import OrderedDict
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from napari_dicom_markup.api.opening import MemoryFrames, make_volume
+from napari_dicom_markup.api.packing import SIDECAR_SUFFIX, originals_of
+from napari_dicom_markup.core.capsule import rebuild
+from napari_dicom_markup.errors import DamagedError
+from napari_dicom_markup.model.markup import Labels
+from napari_dicom_markup.model.progress import Step
+from napari_dicom_markup.model.sidecar import PartKind
+from napari_dicom_markup.model.stack import Instance, Leftover, Series, SourceFile, Stack
+from napari_dicom_markup.sources.bundle import SidecarReader
+from napari_dicom_markup.sources.dicom.headers import instance_from_bytes
+from napari_dicom_markup.sources.tiff import bundle_of, read_labels
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from napari_dicom_markup.model.sidecar import Sidecar, StackRecord
+    from napari_dicom_markup.model.stack import Volume
+    from napari_dicom_markup.sources.bundle import Original
+
+_KEPT = 4
+"""Rebuilt files kept in memory: neighbours of the slice in view."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reopened:
+    """A reopened bundle: volumes, labels by stack index, and what its reader should know."""
+
+    sidecar: Path
+    volumes: tuple[Volume, ...]
+    labels: dict[int, tuple[Labels, ...]]
+    notes: tuple[str, ...]
+
+
+class _Originals:
+    """The originals of a sidecar, made again when they are asked for, and proven each time."""
+
+    def __init__(self, originals: list[Original]) -> None:
+        self._originals = {original.relative: original for original in originals}
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._lock = Lock()
+
+    def fetch(self, instance: Instance) -> bytes:
+        """Return the bytes of an instance's file."""
+        name = instance.file.relative
+        with self._lock:
+            if name in self._kept:
+                self._kept.move_to_end(name)
+                return self._kept[name]
+        raw = _rebuild(self._originals[name])
+        with self._lock:
+            self._kept[name] = raw
+            if len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        return raw
+
+
+def _rebuild(original: Original) -> bytes:
+    capsule = original.capsule
+    raw = b"".join(rebuild(capsule.parts, original.literal(), original.payload()))
+    if hashlib.sha256(raw).hexdigest() != capsule.sha256:
+        message = "an original in the sidecar is damaged: run dicom-markup verify on it"
+        raise DamagedError(message)
+    return raw
+
+
+def find_sidecar(path: Path) -> Path:
+    """Return the sidecar of a bundle, given it or one of the bundle's TIFFs.
+
+    A TIFF's sidecar has the same stem, or else names the same bundle and lies beside it.
+
+    Raises
+    ------
+    DamagedError
+        There is none.
+    """
+    if path.name.endswith(SIDECAR_SUFFIX):
+        return path
+    stems = path.name.split(".")
+    for count in range(len(stems) - 1, 0, -1):
+        sidecar = path.with_name(".".join(stems[:count]) + SIDECAR_SUFFIX)
+        if sidecar.is_file():
+            return sidecar
+    bundle = bundle_of(path)
+    for sidecar in sorted(path.parent.glob(f"*{SIDECAR_SUFFIX}")) if bundle else ():
+        try:
+            with SidecarReader(sidecar) as reader:
+                if reader.sidecar.bundle == bundle:
+                    return sidecar
+        except DamagedError:
+            continue
+    message = f"{path.name} has no sidecar (*{SIDECAR_SUFFIX}) beside it: put it there, then open"
+    raise DamagedError(message, path.name)
+
+
+def reopen_steps(path: Path) -> Generator[Step, None, Reopened]:
+    """Open a bundle from its sidecar or one of its TIFFs.
+
+    Raises
+    ------
+    DamagedError, VersionError
+        A part is damaged, missing, or of a newer version.
+    LabelsError
+        Another program saved the labels in a form that is no labels of this stack.
+    """
+    sidecar = find_sidecar(path)
+    with SidecarReader(sidecar) as reader:
+        document = reader.sidecar
+        originals, instances = [], []
+        for original in originals_of(reader):
+            originals.append(original)
+            instances.append(_instance(original, sidecar))
+            yield Step(len(originals), document.files, "reading the sidecar")
+    series = _series(document, instances)
+    frames = MemoryFrames(_Originals(originals).fetch)
+    volumes = tuple(make_volume(series, stack, frames, sidecar) for stack in series.stacks)
+    labels, notes = _read_labels(sidecar, document)
+    return Reopened(sidecar, volumes, labels, tuple(notes))
+
+
+def _instance(original: Original, sidecar: Path) -> Instance | Leftover:
+    """Return what an original is, from its header bytes alone where these are in front."""
+    capsule = original.capsule
+    file = SourceFile(sidecar, original.relative, capsule.size, 0)
+    if len(capsule.parts) > 1 and capsule.parts[0].kind is PartKind.LITERAL:
+        found = instance_from_bytes(original.literal()(capsule.parts[0].length), file)
+        if isinstance(found, Instance) and found.element is not None:
+            return found
+    return instance_from_bytes(_rebuild(original), file)
+
+
+def _series(document: Sidecar, instances: list[Instance | Leftover]) -> Series:
+    """Return the series as it was stacked when the bundle was written."""
+    stacks = tuple(_stack(record, instances) for record in document.stacks)
+    leftovers = tuple(
+        _leftover(instances[record.file], record.reason) for record in document.leftovers
+    )
+    return Series(document.series_uid, document.modality, stacks, leftovers)
+
+
+def _stack(record: StackRecord, instances: list[Instance | Leftover]) -> Stack:
+    framed = []
+    for frame in record.frames:
+        instance = instances[frame.file]
+        if not isinstance(instance, Instance) or instance.sop_instance_uid != frame.sop_instance_uid:
+            message = "the sidecar's frames do not fit its originals"
+            raise DamagedError(message)
+        framed.append(instance)
+    stack = Stack(
+        index=record.index,
+        instances=tuple(framed),
+        slices=record.shape[-3],
+        leading=record.leading,
+        geometry=record.geometry,
+        reports=record.reports,
+    )
+    if stack.shape != record.shape or len(framed) != math.prod(record.shape[:-2]):
+        message = "the sidecar's frames do not fill its stack"
+        raise DamagedError(message)
+    return stack
+
+
+def _leftover(entry: Instance | Leftover, reason: str) -> Leftover:
+    instance = entry if isinstance(entry, Instance) else None
+    return Leftover(entry.file, reason, is_dicom=True, instance=instance)
+
+
+def _read_labels(
+    sidecar: Path, document: Sidecar
+) -> tuple[dict[int, tuple[Labels, ...]], list[str]]:
+    stem = sidecar.name.removesuffix(SIDECAR_SUFFIX)
+    labels, notes = {}, []
+    for record in document.stacks:
+        if record.labels is None:
+            continue
+        name = f"{stem}{record.labels.suffix}"
+        reading = read_labels(sidecar.with_name(name), record.labels, record.layers)
+        pairs = zip(record.layers, reading.arrays, strict=True)
+        labels[record.index] = tuple(Labels(layer.style, array) for layer, array in pairs)
+        if reading.edited:
+            notes.append(f"{name} was changed by another program since it was saved")
+    return labels, notes

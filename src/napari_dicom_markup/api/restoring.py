@@ -1,0 +1,186 @@
+"""Restore and verify: every original byte for byte, or a word on why not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_dicom_markup.api.packing import SIDECAR_SUFFIX, is_exact
+from napari_dicom_markup.api.parallel import in_order
+from napari_dicom_markup.core.capsule import rebuild
+from napari_dicom_markup.errors import DamagedError, SaveError, UnsafeNameError
+from napari_dicom_markup.model.progress import Step
+from napari_dicom_markup.sinks.dicom import hash_file, make_folder, place, write_original
+from napari_dicom_markup.sources.bundle import SidecarReader
+from napari_dicom_markup.sources.tiff import TiffState, verify_tiff
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Sequence
+
+    from napari_dicom_markup.sources.bundle import Original
+
+
+class Outcome(StrEnum):
+    """What became of one file."""
+
+    EXACT = "exact"
+    PRESENT = "exact, and already there"
+    EDITED = "saved again by another program"
+    DAMAGED = "damaged"
+    MISSING = "missing"
+    DIFFERENT = "another file has the name"
+    FAILED = "not written"
+
+
+_OUTCOMES = {
+    TiffState.EXACT: Outcome.EXACT,
+    TiffState.EDITED: Outcome.EDITED,
+    TiffState.DAMAGED: Outcome.DAMAGED,
+    TiffState.MISSING: Outcome.MISSING,
+}
+
+GOOD = frozenset({Outcome.EXACT, Outcome.PRESENT, Outcome.EDITED})
+
+
+@dataclass(frozen=True, slots=True)
+class FileReport:
+    """What became of one original (by its relative path) or one part of a bundle."""
+
+    path: str = field(repr=False)
+    outcome: Outcome
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of all files of one sidecar."""
+
+    sidecar: Path
+    files: tuple[FileReport, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Say whether every file is as it was."""
+        return all(report.outcome in GOOD for report in self.files)
+
+    def count(self, outcome: Outcome) -> int:
+        """Return how many files had this outcome."""
+        return sum(report.outcome is outcome for report in self.files)
+
+
+def restore_steps(
+    sidecars: Sequence[Path], folder: Path
+) -> Generator[Step, None, tuple[Report, ...]]:
+    """Restore the originals of each sidecar under ``folder``.
+
+    Raises
+    ------
+    DamagedError, VersionError
+        A sidecar whose document cannot be read; nothing of it is written.
+    SaveError
+        The folder cannot be written to.
+    """
+    for sidecar in sidecars:  # all are readable before the first file is written
+        with SidecarReader(sidecar) as reader:
+            _check_names(reader)
+    make_folder(folder)
+    reports = []
+    for sidecar in sidecars:
+        files = yield from _each(sidecar, partial(_restore, folder), "restoring")
+        reports.append(Report(sidecar, tuple(files)))
+    return tuple(reports)
+
+
+def _check_names(reader: SidecarReader) -> None:
+    """Refuse a whole sidecar that holds an unsafe name: it is not what this package wrote."""
+    first = 0
+    for block in reader.sidecar.blocks:
+        try:
+            reader.originals(block, first)
+        except UnsafeNameError:
+            raise
+        except DamagedError:
+            pass  # reported for the block's files when it is restored
+        first += block.files
+
+
+def _each(
+    sidecar: Path, handle: Callable[[Original], FileReport], what: str
+) -> Generator[Step, None, list[FileReport]]:
+    """Handle every original of a sidecar in threads; a damaged block costs its own files only."""
+    reports: list[FileReport] = []
+    with SidecarReader(sidecar) as reader:
+
+        def originals() -> Iterator[Original]:
+            first = 0
+            for block in reader.sidecar.blocks:
+                try:
+                    yield from reader.originals(block, first)
+                except DamagedError as error:
+                    lost = f"files {first + 1} to {first + block.files} of the sidecar"
+                    reports.append(FileReport(lost, Outcome.DAMAGED, str(error)))
+                first += block.files
+
+        for done, report in enumerate(in_order(handle, originals()), start=1):
+            reports.append(report)
+            yield Step(done, reader.sidecar.files, what)
+    return reports
+
+
+def _restore(folder: Path, original: Original) -> FileReport:
+    capsule = original.capsule
+    chunks = rebuild(capsule.parts, original.literal(), original.payload())
+    try:
+        target = place(folder, original.relative)
+        new = write_original(target, chunks, capsule.sha256)
+    except FileExistsError as error:
+        return FileReport(original.relative, Outcome.DIFFERENT, str(error))
+    except DamagedError as error:
+        return FileReport(original.relative, Outcome.DAMAGED, str(error))
+    except SaveError as error:
+        return FileReport(original.relative, Outcome.FAILED, str(error))
+    return FileReport(original.relative, Outcome.EXACT if new else Outcome.PRESENT)
+
+
+def verify_steps(sidecar: Path, against: Path | None = None) -> Generator[Step, None, Report]:
+    """Rebuild every original in memory, compare it, and check the bundle's TIFFs."""
+    handle = _verify if against is None else partial(_compare, against)
+    files = yield from _each(sidecar, handle, "verifying")
+    files += _verify_tiffs(sidecar)
+    return Report(sidecar, tuple(files))
+
+
+def _verify(original: Original) -> FileReport:
+    outcome = Outcome.EXACT if is_exact(original) else Outcome.DAMAGED
+    return FileReport(original.relative, outcome)
+
+
+def _compare(folder: Path, original: Original) -> FileReport:
+    """Verify an original, and compare it with the file of its name under ``folder``."""
+    report = _verify(original)
+    if report.outcome is not Outcome.EXACT:
+        return report
+    path = folder / original.relative if folder.is_dir() else folder
+    try:
+        same = hash_file(path) == original.capsule.sha256
+    except OSError:
+        return FileReport(original.relative, Outcome.MISSING, "not found in the folder compared")
+    if same:
+        return report
+    return FileReport(original.relative, Outcome.DIFFERENT, "its bytes differ")
+
+
+def _verify_tiffs(sidecar: Path) -> list[FileReport]:
+    with SidecarReader(sidecar) as reader:
+        stacks = reader.sidecar.stacks
+    stem = sidecar.name.removesuffix(SIDECAR_SUFFIX)
+    records = [record for stack in stacks for record in (stack.image, stack.labels) if record]
+    reports = []
+    for record in records:
+        name = f"{stem}{record.suffix}"
+        found = verify_tiff(sidecar.with_name(name), record)
+        reports.append(FileReport(name, _OUTCOMES[found.state], found.message))
+    return reports

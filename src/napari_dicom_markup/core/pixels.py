@@ -1,0 +1,266 @@
+"""From stored to physical values: rescale, Modality LUT and palette, without wrap-around."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from napari_dicom_markup.model.stack import Instance, PixelFormat, ValueMapping
+
+Array: TypeAlias = NDArray[Any]
+Table: TypeAlias = tuple[int, Array]
+"""First stored value mapped, and the entries from there on."""
+
+_INTEGERS = (np.uint8, np.uint16, np.int16, np.int32)
+"""Types of exact physical values, smallest first; napari and TIFF readers know them all."""
+
+
+def physical_dtype(instances: Iterable[Instance], luts: Sequence[Array] = ()) -> np.dtype[Any]:
+    """Return the smallest type that holds every physical value the instances declare.
+
+    Parameters
+    ----------
+    instances : iterable of Instance
+        The images of one stack.
+    luts : sequence of NDArray
+        The entries of the Modality LUTs where there are any; 16 bits are assumed without.
+
+    Returns
+    -------
+    np.dtype
+        uint8, uint16, int16 or int32 where all values are integers, float32 otherwise; uint8
+        for colour and palettes, float64 for Double Float Pixel Data only.
+    """
+    low, high = 0, 0
+    for instance in instances:
+        if _is_colour(instance):
+            return np.dtype(np.uint8)
+        if instance.element is not None and instance.element.keyword == "DoubleFloatPixelData":
+            return np.dtype(np.float64)
+        ends = _integer_ends(instance, luts)
+        if ends is None:
+            return np.dtype(np.float32)
+        low, high = min(low, ends[0]), max(high, ends[1])
+    fitting = (t for t in _INTEGERS if np.iinfo(t).min <= low and high <= np.iinfo(t).max)
+    return np.dtype(next(fitting, np.float32))
+
+
+def is_palette(instance: Instance) -> bool:
+    """Return whether stored values are palette indices.
+
+    A Supplemental Palette (PS3.3 C.7.6.19) colours a part of a grey image: that stays grey.
+    """
+    pixels = instance.pixels
+    return instance.values.palette and pixels is not None and pixels.photometric == _PALETTE
+
+
+_PALETTE = "PALETTE COLOR"
+
+
+def _is_colour(instance: Instance) -> bool:
+    colour = instance.pixels is not None and instance.pixels.samples > 1
+    return colour or is_palette(instance)
+
+
+def _is_float(instance: Instance) -> bool:
+    return instance.element is not None and instance.element.keyword != "PixelData"
+
+
+def _integer_ends(instance: Instance, luts: Sequence[Array]) -> tuple[int, int] | None:
+    """Return the least and greatest physical value declared, None where one is no integer."""
+    values = instance.values
+    if values.lut:
+        return 0, max((int(entries.max()) for entries in luts), default=np.iinfo(np.uint16).max)
+    if instance.pixels is None or _is_float(instance) or not _is_shift(values):
+        return None
+    low, high = stored_range(instance.pixels)
+    return low + int(values.intercept), high + int(values.intercept)
+
+
+def _is_shift(values: ValueMapping) -> bool:
+    """Return whether the rescale only adds an integer."""
+    return values.slope == 1 and float(values.intercept).is_integer()
+
+
+def stored_range(pixels: PixelFormat) -> tuple[int, int]:
+    """Return the least and greatest stored value that the bits stored can say."""
+    if pixels.signed:
+        return -(1 << (pixels.bits_stored - 1)), (1 << (pixels.bits_stored - 1)) - 1
+    return 0, (1 << pixels.bits_stored) - 1
+
+
+def physical_plane(
+    stored: Array,
+    instance: Instance,
+    dtype: DTypeLike,
+    table: Table | None = None,
+    out: Array | None = None,
+) -> Array:
+    """Return an instance's stored values as physical ones, by whatever mapping it has.
+
+    Parameters
+    ----------
+    stored : NDArray
+        (rows, columns), or (rows, columns, 3) RGB.
+    instance : Instance
+        The instance the values are of.
+    dtype : DTypeLike
+        The stack's `physical_dtype`.
+    table : Table, optional
+        The palette or Modality LUT, which an instance that says it has one needs.
+    out : NDArray, optional
+        The plane to fill; it may be the memory of ``stored``.
+
+    Raises
+    ------
+    ValueError
+        Where a table is needed and not given.
+    """
+    palette = is_palette(instance)
+    if palette or (instance.values.lut and stored.ndim == 2):
+        if table is None:
+            message = "the instance's lookup table is needed"
+            raise ValueError(message)
+        apply = apply_palette if palette else apply_modality_lut
+        return _filled(apply(stored, table), dtype, out)
+    if stored.ndim > 2 and instance.pixels is not None:
+        return to_rgb8(stored, instance.pixels.bits_stored, out)
+    return to_physical(stored, instance.values, dtype, out)
+
+
+def to_physical(
+    stored: Array, values: ValueMapping, dtype: DTypeLike, out: Array | None = None
+) -> Array:
+    """Return stored × slope + intercept in the given type.
+
+    Integers are shifted by modular arithmetic, in place where ``out`` is the memory of
+    ``stored``: as int16, the stored uint16 65000 plus -64536 is 464, whatever overflows on the
+    way. Values beyond the type, which contradict the declared bits, saturate.
+
+    Parameters
+    ----------
+    stored : NDArray
+        Any shape, integer or float.
+    values : ValueMapping
+        Slope and intercept.
+    dtype : DTypeLike
+        The type to return, as `physical_dtype` says.
+    out : NDArray, optional
+        The array of that type and shape to fill.
+    """
+    target = np.empty(stored.shape, dtype) if out is None else out
+    if stored.dtype.kind in "iu" and target.dtype.kind in "iu" and _is_shift(values):
+        _shift(stored, int(values.intercept), target)
+        return target
+    if values.slope == 1 and values.intercept == 0:
+        return _filled(stored, target.dtype, target)
+    physical = stored.astype(np.float64)
+    physical *= values.slope
+    physical += values.intercept
+    return _filled(physical, target.dtype, target)
+
+
+def _shift(stored: Array, offset: int, target: Array) -> None:
+    """Add an integer into the target; modular where that is exact, saturating otherwise."""
+    limits = np.iinfo(target.dtype)
+    if stored.size == 0 or (
+        limits.min <= int(stored.min()) + offset and int(stored.max()) + offset <= limits.max
+    ):
+        modular = np.dtype(f"u{target.dtype.itemsize}")
+        if stored.dtype.itemsize == target.dtype.itemsize:
+            stored = stored.view(modular)
+        summand = modular.type(offset % (1 << 8 * modular.itemsize))
+        if summand or stored.dtype != modular or not np.shares_memory(stored, target):
+            np.add(stored, summand, out=target.view(modular), dtype=modular, casting="unsafe")
+        return
+    wide = stored.astype(object if stored.dtype.itemsize == 8 else np.int64) + offset
+    np.copyto(target, np.clip(wide, limits.min, limits.max), casting="unsafe")
+
+
+def _filled(physical: Array, dtype: DTypeLike, out: Array | None) -> Array:
+    """Return values in the given type, in ``out`` where given; integers rounded and clipped."""
+    target = np.empty(physical.shape, dtype) if out is None else out
+    if target.dtype.kind in "iu" and physical.dtype.kind == "f":
+        limits = np.iinfo(target.dtype)
+        physical = np.clip(np.rint(physical), limits.min, limits.max)
+    np.copyto(target, physical, casting="unsafe")
+    return target
+
+
+def to_rgb8(stored: Array, bits_stored: int, out: Array | None = None) -> Array:
+    """Return colour of any depth as uint8: the upper 8 of the bits stored."""
+    shift = bits_stored - 8
+    scaled = stored >> shift if shift > 0 else stored << -shift if shift < 0 else stored
+    return _filled(scaled, np.uint8, out)
+
+
+def apply_modality_lut(stored: Array, table: Table) -> Array:
+    """Return the table's entries for stored values; those outside it take the end's entry.
+
+    The type is that of the entries, uint8 or uint16 (PS3.3 C.11.1.1).
+    """
+    first, entries = table
+    return np.take(entries, _index(stored, first), axis=0, mode="clip")
+
+
+def apply_palette(stored: Array, table: Table) -> Array:
+    """Return RGB as uint8, (rows, columns, 3), for palette indices (rows, columns).
+
+    Entries of 16 bits give their upper 8; those that never exceed 255 were written with 8 bits
+    in 16, and stay.
+    """
+    first, entries = table
+    if entries.dtype.itemsize > 1:
+        entries = (entries >> 8 if entries.max(initial=0) > 255 else entries).astype(np.uint8)
+    return np.take(entries, _index(stored, first), axis=0, mode="clip")
+
+
+def _index(stored: Array, first: int) -> Array:
+    return stored.astype(np.int64 if stored.dtype.itemsize > 2 else np.int32) - first
+
+
+def value_range(instances: Iterable[Instance], dtype: DTypeLike) -> tuple[float, float] | None:
+    """Return the declared physical range over all instances, None where there is none.
+
+    Float pixels declare no range; a Modality LUT's is that of its type, colour's 0 to 255.
+    """
+    low, high = math.inf, -math.inf
+    for instance in instances:
+        ends = _declared_ends(instance, np.dtype(dtype))
+        if ends is None:
+            return None
+        low, high = min(low, *ends), max(high, *ends)
+    return (low, high) if low < high else None
+
+
+def _declared_ends(instance: Instance, dtype: np.dtype[Any]) -> tuple[float, float] | None:
+    if _is_colour(instance):
+        return 0.0, 255.0
+    if instance.values.lut:
+        return 0.0, float(np.iinfo(dtype if dtype.kind in "iu" else np.uint16).max)
+    if instance.pixels is None or _is_float(instance):
+        return None
+    low, high = stored_range(instance.pixels)
+    slope, intercept = instance.values.slope, instance.values.intercept
+    return low * slope + intercept, high * slope + intercept
+
+
+def voi_limits(instance: Instance) -> tuple[float, float] | None:
+    """Return the physical values shown black and white by the first window, None without one.
+
+    The linear function of PS3.3 C.11.2.1.2: from c - 0.5 - (w - 1)/2 to c - 0.5 + (w - 1)/2.
+    A width of 1 is a threshold, black up to c - 0.5: for integers that is from c - 1 to c.
+    """
+    if not instance.values.windows:
+        return None
+    center, width = instance.values.windows[0].center, instance.values.windows[0].width
+    if not (math.isfinite(center) and math.isfinite(width)) or width < 1:
+        return None
+    half = (width - 1) / 2 or 0.5
+    return center - 0.5 - half, center - 0.5 + half
