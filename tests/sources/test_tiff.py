@@ -243,11 +243,11 @@ def test_one_flipped_byte_never_gives_other_labels(path, kind):
     arrays = (data, data[0] // 2) if len(shape) == 4 else (data,)
     record, layers = save(path, *arrays, leading=2 if len(shape) == 4 else None)
     whole = path.read_bytes()
-    offsets = {*range(0, len(whole), 7), *range(10), *pages_bytes(path)}
+    offsets = {*range(0, len(whole), 7), *range(10), *sorted(pages_bytes(path))[:500]}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for offset in sorted(offsets):
-            for mask in (0x01, 0x80, 0xFF):
+            for mask in (0x01, 0xFF):
                 flipped = bytearray(whole)
                 flipped[offset] ^= mask
                 path.write_bytes(flipped)
@@ -275,6 +275,17 @@ def test_a_truncated_file_never_gives_other_labels(path):
         path.write_bytes(whole[:length])
         with pytest.raises((DamagedError, LabelsError)):
             read_labels(path, record, layers)
+
+
+def test_a_file_that_grew_and_lost_a_strip_is_damage(path):
+    record, layers = save(path, random_labels((3, 8, 9)))
+    raw = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as tif:
+        tag = tif.pages[1].tags["StripByteCounts"]
+    raw[tag.valueoffset : tag.valueoffset + 2] = b"\0\0"
+    path.write_bytes(raw + bytes(100))
+    with pytest.raises(DamagedError, match="damaged"):
+        read_labels(path, record, layers)
 
 
 def test_a_ring_of_pages_ends(path):
@@ -375,5 +386,6 @@ def test_pages_that_ome_assigns_one_by_one_are_put_in_order():
     assert page_order(ome("<TiffData/>"), (2, 1, 2)) == [0, 1, 2, 3]
 
 
-def test_writer_and_reader_name_the_link_alike():
+def test_writer_and_reader_name_the_link_and_the_software_alike():
     assert sink.LINK_NAMESPACE == source.LINK_NAMESPACE
+    assert sink.SOFTWARE == source.SOFTWARE

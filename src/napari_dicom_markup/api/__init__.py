@@ -129,9 +129,7 @@ def reopen(path: PathLike) -> Steps[Reopened]:
     return Steps(reopen_steps(Path(path)))
 
 
-def restore(
-    sidecars: PathLike | Sequence[PathLike], out: PathLike
-) -> Steps[tuple[Report, ...]]:
+def restore(sidecars: PathLike | Sequence[PathLike], out: PathLike) -> Steps[tuple[Report, ...]]:
     """Restore every original of the sidecars under ``out``, byte for byte; a report a sidecar."""
     return Steps(restore_steps(_paths(sidecars), Path(out)))
 

@@ -70,10 +70,7 @@ def _assign(path: Path, series: Sequence[Series]) -> dict[str, dict[int, list[La
     """Read labels and find the one stack whose shape they have."""
     array = read_labels_file(path)
     fitting = [
-        (one, stack)
-        for one in series
-        for stack in one.stacks
-        if array.shape in _accepted(stack)
+        (one, stack) for one in series for stack in one.stacks if array.shape in _accepted(stack)
     ]
     if len(fitting) != 1:
         word = "no stack has" if not fitting else f"{len(fitting)} stacks have"

@@ -153,7 +153,10 @@ def _stack(record: StackRecord, instances: list[Instance | Leftover]) -> Stack:
     framed = []
     for frame in record.frames:
         instance = instances[frame.file]
-        if not isinstance(instance, Instance) or instance.sop_instance_uid != frame.sop_instance_uid:
+        if (
+            not isinstance(instance, Instance)
+            or instance.sop_instance_uid != frame.sop_instance_uid
+        ):
             message = "the sidecar's frames do not fit its originals"
             raise DamagedError(message)
         framed.append(instance)

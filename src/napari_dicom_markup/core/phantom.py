@@ -70,7 +70,10 @@ def _slice(plane: NDArray[np.int16], k: int) -> Dataset:
 
 
 def _identify(data: Dataset, k: int) -> None:
-    data.SOPClassUID, data.SOPInstanceUID = data.file_meta.MediaStorageSOPClassUID, f"{_ROOT}.3.{k + 1}"
+    data.SOPClassUID, data.SOPInstanceUID = (
+        data.file_meta.MediaStorageSOPClassUID,
+        f"{_ROOT}.3.{k + 1}",
+    )
     data.StudyInstanceUID, data.SeriesInstanceUID = f"{_ROOT}.1", f"{_ROOT}.2"
     data.Modality, data.ImageType = "CT", ["ORIGINAL", "PRIMARY", "AXIAL"]
     data.PatientName, data.PatientID = "Phantom^Synthetic", "PHANTOM"

@@ -245,7 +245,6 @@ class SidecarReader:
         return int(info.header_offset + 30 + name_length + extra_length)
 
 
-
 def _check_hash(data: bytes, expected: str | None, part: str) -> None:
     if hashlib.sha256(data).hexdigest() != expected:
         message = f"{part} is damaged: its SHA-256 differs from the document's"

@@ -167,7 +167,8 @@ def _read_features(table: Any) -> tuple[FeatureColumn, ...]:
     if table is None or not len(table):
         return ()
     return tuple(
-        FeatureColumn(str(name), tuple(map(_cell, table[name]))) for name in table.keys()  # noqa: SIM118 - a DataFrame
+        FeatureColumn(str(name), tuple(map(_cell, table[name])))
+        for name in table.keys()  # noqa: SIM118 - a DataFrame
     )
 
 

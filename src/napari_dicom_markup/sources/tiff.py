@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 LINK_NAMESPACE = "napari-dicom-markup/link/1"
 """Namespace of the MapAnnotation that names the bundle; ``sinks.tiff`` writes it."""
 
+SOFTWARE = "napari-dicom-markup"
+"""Software tag of the files that ``sinks.tiff`` writes."""
+
 LARGEST_TILE = 1 << 24
 """Most pixels of a tile that is decoded: a tile's size is a claim, and is allocated."""
 
@@ -134,8 +137,8 @@ def _check_layers(path: Path, record: TiffRecord, layers: Sequence[LabelsLayer])
 class _Pages:
     """The pages of a TIFF in (T, C, Z) order, checked and hashed as they are read.
 
-    ``intact`` says that the file still looks as it was written, by size and OME UUID: then
-    other values in it are damage, not work.
+    ``_intact`` says that the file still looks as it was written, by its OME UUID and its size or
+    Software tag (which other programs replace): then other values in it are damage, not work.
     """
 
     def __init__(self, tiff: Any, path: Path, record: TiffRecord) -> None:
@@ -143,8 +146,8 @@ class _Pages:
         self._tiff, self._name, self._record = tiff, path.name, record
         self._digest = hashlib.sha256()
         self._same_dtype = True
-        same_size = path.stat().st_size == record.size
-        self._intact = same_size and _uuid_of(description) in (_bare(record.uuid), None)
+        ours = tiff.pages.first.software == SOFTWARE or path.stat().st_size == record.size
+        self._intact = ours and _uuid_of(description) in (_bare(record.uuid), None)
         self._check_page(tiff.pages.first)
         self._check_count()
         count = math.prod(record.shape[:3])

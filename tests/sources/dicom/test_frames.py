@@ -424,6 +424,27 @@ def test_files_without_pixels_are_refused():
         decode_frame(raw, dataclasses.replace(image_of(raw), element=None))
 
 
+@pytest.mark.parametrize("segment", [0, 1])
+def test_rle_segments_that_lie_outside_of_the_frame_are_refused(segment):
+    raw = build(noise(np.uint16), ts.RLE)
+    instance = image_of(raw)
+    start = raw.index(run_length(noise(np.uint16))[:64]) + 4 + 4 * segment
+    damaged = raw[:start] + (2**31).to_bytes(4, "little") + raw[start + 4 :]
+    with pytest.raises(DecodeError, match="no installed codec"):
+        decode_frame(damaged, instance)
+
+
+def test_damaged_codestreams_end_in_an_error_and_not_in_a_crash():
+    """The header of a JPEG-LS frame is cut to pieces: GDCM aborts its process at some of them."""
+    raw = build(noise(np.uint16), ts.JPEG_LS_LOSSLESS)
+    instance = image_of(raw)
+    start = raw.index(b"\xff\xd8\xff\xf7")
+    for at, value in ((start + 6, 17), (start + 28, 255)):
+        damaged = raw[:at] + bytes([value]) + raw[at + 1 :]
+        with pytest.raises(DecodeError):
+            decode_frame(damaged, instance)
+
+
 # --- whole stacks ---
 
 

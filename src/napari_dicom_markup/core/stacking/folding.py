@@ -81,7 +81,8 @@ def order_by_position(instances: Sequence[Instance]) -> list[list[Instance]]:
 
 def _position_tolerance(instance: Instance) -> float:
     grid = instance.grid
-    nominal = grid.spacing_between_slices or grid.slice_thickness or 1.0
+    stated = (grid.spacing_between_slices, grid.slice_thickness, 1.0)
+    nominal = next(value for value in stated if value and np.isfinite(value))
     return POSITION_TOLERANCE_MM * min(max(abs(nominal), 0.01), 1.0)
 
 

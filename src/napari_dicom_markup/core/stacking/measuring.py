@@ -90,7 +90,7 @@ def _slice_step(
     """Return the LPS vector between slices, its length along the normal, and its source."""
     normal = unit_normal(instance)
     if len(positions) > 1:
-        distance = float(np.median(-np.diff(positions @ normal)))
+        distance = _median_step(-np.diff(positions @ normal))
         whole = positions[-1] - positions[0]
         return whole * (distance / -(whole @ normal)), distance, SliceSpacingSource.POSITIONS
     grid = instance.grid
@@ -101,6 +101,11 @@ def _slice_step(
         if value is not None and math.isfinite(value) and value > 0:
             return -normal * value, value, source
     return -normal, 1.0, SliceSpacingSource.ASSUMED
+
+
+def _median_step(steps: FloatArray) -> float:
+    """Return the lower median: a step that occurs, so that 5 and 10 mm are 5 mm with a gap."""
+    return float(np.sort(steps)[(len(steps) - 1) // 2])
 
 
 def _vector(values: FloatArray) -> Vector:

@@ -84,7 +84,8 @@ def _exact_key(instance: Instance) -> tuple[object, ...]:
 def _plane_vector(instance: Instance) -> tuple[float, ...]:
     """Return the orientation and spacing, scaled so that 1 is the tolerance."""
     spacing = instance.grid.pixel_spacing or (1.0, 1.0)
-    scaled = tuple(math.log(max(value, 1e-9)) / SPACING_TOLERANCE for value in spacing)
+    usable = (value if value > 0 and math.isfinite(value) else 1e-9 for value in spacing)
+    scaled = tuple(math.log(value) / SPACING_TOLERANCE for value in usable)
     if not has_patient_plane(instance) or instance.grid.orientation is None:
         return scaled
     return (*scaled, *(value / ORIENTATION_TOLERANCE for value in instance.grid.orientation))

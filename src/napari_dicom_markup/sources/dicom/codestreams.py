@@ -10,7 +10,6 @@ import subprocess
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -260,23 +259,21 @@ def _has_segments(data: memoryview, count: int) -> bool:
 def _decode_jpeg(
     data: memoryview, syntax: str, header: Codestream, pixels: PixelFormat
 ) -> tuple[NDArray[Any], int, bool]:
-    """Return what `decode` does; only the DCT processes convert colours in the codec."""
+    """Return what `decode` does; only the DCT processes convert colours in the codec.
+
+    imagecodecs' other codecs of lossless JPEG are not tried: damaged streams crash them.
+    """
     import imagecodecs
 
     space = colour_space(header, pixels.photometric) if pixels.samples == 3 else ""
     if syntax in JPEG_LS:
-        return _first(data, [imagecodecs.jpegls_decode]), header.precision, space == "YCBCR"
+        jpeg_ls: Codec = imagecodecs.jpegls_decode
+        return jpeg_ls(data), header.precision, space == "YCBCR"
     lossy = syntax in {ts.JPEG_BASELINE, ts.JPEG_EXTENDED}
-    coded = space if lossy else "RGB" if space else ""
-    jpeg = partial(
-        imagecodecs.jpeg8_decode,
-        colorspace=coded or None,
-        outcolorspace="RGB" if coded else None,
-    )
-    if lossy:
-        return _first(data, [jpeg]), pixels.bits_stored, False
-    codecs: list[Codec] = [jpeg, imagecodecs.ljpeg_decode, imagecodecs.jpegsof3_decode]
-    return _first(data, codecs), pixels.bits_stored, space == "YCBCR"
+    coded = space if lossy or not space else "RGB"
+    jpeg: Codec = imagecodecs.jpeg8_decode
+    samples = jpeg(data, colorspace=coded or None, outcolorspace="RGB" if coded else None)
+    return samples, pixels.bits_stored, space == "YCBCR" and not lossy
 
 
 def _jpeg_2000_codecs(syntax: str) -> list[Codec]:
@@ -323,6 +320,7 @@ def decode_with_pydicom(data: memoryview, syntax: str, pixels: PixelFormat) -> N
         "bits_allocated": pixels.bits_allocated,
         "bits_stored": pixels.bits_stored,
         "pixel_representation": int(pixels.signed),
+        "number_of_frames": 1,
         "pixel_keyword": "PixelData",
     }
     if syntax == ts.RLE:

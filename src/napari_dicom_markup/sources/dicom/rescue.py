@@ -58,7 +58,7 @@ def decode(data: bytes, syntax: str, options: dict[str, Any]) -> bytes:
     from pydicom.pixels.decoders.base import get_decoder
 
     frame = encapsulate([data], has_bot=False)
-    values, _ = get_decoder(syntax).as_array(frame, index=0, number_of_frames=1, **options)
+    values, _ = get_decoder(syntax).as_array(frame, index=0, **options)
     return np.ascontiguousarray(values, values.dtype.newbyteorder("=")).tobytes()
 
 
