@@ -35,7 +35,7 @@ SPACING_MM = (1.25, 0.74, 0.74)
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One CT series: ``size`` rows and columns, ``private`` elements beside some 110 public."""
+    """One CT series: ``size`` rows and columns, ``private`` elements beside some 145 public."""
 
     number: int
     slices: int
@@ -50,13 +50,13 @@ class Series:
 
 def make_ct(folder: Path, slices: int = 500, size: int = 512) -> None:
     """Write one CT series in shuffled names: with 500 slices 262 MB, "CT500"."""
-    _write(Series(1, slices, size, 64), folder)
+    _write(Series(1, slices, size, 40), folder)
 
 
 def make_tree(folder: Path, files: int = 10_000, a_series: int = 500) -> None:
     """Write an archive: many CT series in folders a study, pixels small to save disk."""
     for number in range(1, files // a_series + 1):
-        series = Series(number, a_series, 32, 12 + (number * 7) % 76)
+        series = Series(number, a_series, 32, 4 + (number * 7) % 50)
         _write(series, folder / f"study{(number + 3) // 4:03d}" / f"series{number:03d}")
 
 
@@ -128,7 +128,7 @@ def _organs(t: float) -> Iterator[tuple[float, float, float, float, float]]:
     yield 0, 0, 0.56 * wide, 0.78 * wide, 55  # muscle
     yield 0, 0, 0.48 * wide, 0.70 * wide, 20
     for side in (-1, 1):
-        yield -0.05, 0.35 * side, 0.36 * wide * (1 - t) / 2, 0.27 * wide, -840  # lungs
+        yield -0.05, 0.35 * side, 0.36 * wide * (1.1 - t) / 2, 0.27 * wide, -840  # lungs
     yield -0.1, 0.15, 0.2 * wide, 0.25 * wide, 140 if t < 0 else 90  # heart, liver
     yield 0.38 * wide, 0, 0.09, 0.11, 420  # spine
     yield 0.38 * wide, 0, 0.03, 0.04, 30

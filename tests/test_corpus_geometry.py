@@ -10,13 +10,15 @@ import hashlib
 import itertools
 import json
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_dicom_markup import api
-from napari_dicom_markup.model.stack import Series, Stack
 from tests.data import CORPUS, needs_corpus
+
+if TYPE_CHECKING:
+    from napari_dicom_markup.model.stack import Series, Stack
 
 TOLERANCE_MM = 0.01
 
@@ -27,8 +29,8 @@ EXPLAINED = {
     "keeps the median step and reports the gap",
     "98f76270d3": "missing slice and tilt: both of the above",
     "2dd138b373": "four slices with a gap of whole steps: averaged or resampled by the peers",
-    "610b593d67": "multi-echo with missing images: the peers pile the echoes into one volume or cut "
-    "it otherwise; ours has a stack an echo, each with its own positions",
+    "610b593d67": "multi-echo with missing images: the peers pile the echoes up or cut them "
+    "otherwise; ours has a stack an echo, each with its own positions",
     "208eca43ab": "two scouts of different orientation: the peers make one volume of both",
 }
 """Series hash of series_ref.json to the reason why the peers' affine is not ours."""

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_dicom_markup.api import open, pack, reopen, restore, scan, verify  # noqa: A004
+    from napari_dicom_markup.api import open, pack, reopen, restore, scan, verify
 
 __all__ = ["open", "pack", "reopen", "restore", "scan", "verify"]
 __version__ = "0.1.0"

@@ -5,7 +5,11 @@ napari asks the reader about every file whose name fits, so it reads 132 bytes a
 
 from __future__ import annotations
 
+import logging
 import os
+import re
+import traceback
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +19,17 @@ if TYPE_CHECKING:
 _SIDECAR = ".dcm-markup"
 _DICOM_NAMES = (".dcm", ".dicom", ".ima")
 _PREFIX_AT = 128
-_FILES_TRIED = 64
+_FILES_TRIED = 256
 """Files of a folder that are looked at before it is left to other plug-ins."""
 
-_FIRST_ELEMENTS = (b"\x08\x00", b"\x02\x00", b"\x00\x08")
-"""Groups 0008 and 0002, little-endian, and 0008, big-endian: what a data set begins with."""
+_FIRST_ELEMENT = re.compile(
+    rb"[\x02\x08]\0.\0(?:[A-Z]{2}|..\0\0)|\0[\x02\x08]\0.[A-Z]{2}", re.DOTALL
+)
+"""What a data set without the DICM prefix begins with: a tag of group 0002 or 0008, then its VR,
+or in implicit VR a length below 65536 (PS3.5 7.1)."""
+
+_OTHER_NAME = re.compile(r".*\.(?=[^.]*[A-Za-z])[^.]+", re.DOTALL)
+"""A name with an extension: "a.txt", but neither "IM1" nor the UID "1.2.840"."""
 
 
 def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[Any]] | None:
@@ -48,11 +58,16 @@ def _some_files(folder: Path) -> Iterator[Path]:
     tried = 0
     for parent, folders, files in os.walk(folder):
         folders.sort()
-        for name in sorted(files):
+        for name in sorted(files, key=lambda name: (not _may_be_dicom(name), name)):
             yield Path(parent) / name
             tried += 1
             if tried == _FILES_TRIED:
                 return
+
+
+def _may_be_dicom(name: str) -> bool:
+    """Say whether a name is one that DICOM files have; those are looked at first."""
+    return name.lower().endswith(_DICOM_NAMES) or not _OTHER_NAME.fullmatch(name)
 
 
 def _is_dicom_file(path: Path) -> bool:
@@ -64,7 +79,7 @@ def _is_dicom_file(path: Path) -> bool:
         return False
     if head[_PREFIX_AT:] == b"DICM":
         return True
-    return path.suffix.lower() in _DICOM_NAMES and head[:2] in _FIRST_ELEMENTS
+    return _may_be_dicom(path.name) and _FIRST_ELEMENT.match(head) is not None
 
 
 def _read_dicom(path: str | Sequence[str]) -> list[Any]:
@@ -83,15 +98,33 @@ def _layers(verb: Callable[[], Any]) -> list[Any]:
     """Run a verb and make napari layers of its tuples; its notice becomes one notification."""
     from napari.utils.notifications import show_info
 
-    from napari_dicom_markup.errors import MarkupError
-
-    try:
-        opened = verb().result()
-    except MarkupError as error:
-        raise RuntimeError(str(error)) from None
+    opened = _run(verb, "opened")
     if opened.notice:
         show_info(opened.notice)
     return [_layer(*one) for one in opened.tuples]
+
+
+def _run(verb: Callable[[], Any], aim: str) -> Any:
+    """Run a verb; of what goes wrong only a text leaves it, for napari shows tracebacks.
+
+    A traceback of napari's shows the values in every frame, and a warning of pydicom's quotes
+    values: names of patients among them. So the error raised here has no frame of the verb, and
+    is no ValueError, which napari takes from a writer for "no writer found".
+    """
+    from napari_dicom_markup.errors import MarkupError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return verb().result()
+    except MarkupError as error:
+        text = str(error)
+    except Exception as error:  # noqa: BLE001 - the door: no frame of ours may pass it
+        kind = type(error).__name__
+        lines = "".join(traceback.format_tb(error.__traceback__))
+        logging.getLogger(__name__).error("internal error %s\n%s", kind, lines)
+        text = f"internal error ({kind}), nothing was {aim}: please report it with the log"
+    raise MarkupError(text)
 
 
 def _layer(data: Any, meta: dict[str, Any], kind: str) -> Any:
@@ -107,14 +140,13 @@ def _layer(data: Any, meta: dict[str, Any], kind: str) -> Any:
 
 def write_bundle(path: str, layers: list[Any]) -> list[str]:
     """Write the selected layers as a bundle, and return the paths of its files."""
-    from napari_dicom_markup import api
-    from napari_dicom_markup.errors import MarkupError
+    from napari.utils.notifications import show_warning
 
-    try:
-        bundle = api.save_layers(path, layers, _other_layers(layers)).result()
-    except MarkupError as error:
-        # napari takes a ValueError of a writer for "no writer found", and hides its text.
-        raise RuntimeError(str(error)) from None
+    from napari_dicom_markup import api
+
+    bundle = _run(lambda: api.save_layers(path, layers, _other_layers(layers)), "written")
+    if bundle.notes:
+        show_warning("\n".join(bundle.notes))
     return [str(file) for file in (*bundle.tiffs, bundle.sidecar)]
 
 
@@ -133,4 +165,4 @@ def open_phantom() -> list[Any]:
     """Return the phantom CT as napari layers (File ▸ Open Sample)."""
     from napari_dicom_markup import api
 
-    return [(*one[:2], one[2]) for one in api.phantom_layers().result().tuples]
+    return list(_run(api.phantom_layers, "opened").tuples)

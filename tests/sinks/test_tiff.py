@@ -12,6 +12,7 @@ from napari_dicom_markup.errors import LabelsError, SaveError
 from napari_dicom_markup.model.geometry import GeometryReport, ReportKind
 from napari_dicom_markup.model.markup import FeatureColumn, Labels, LabelsStyle
 from napari_dicom_markup.model.progress import Steps
+from napari_dicom_markup.model.sidecar import LINK_NAMESPACE
 from napari_dicom_markup.model.stack import LeadingAxis
 from napari_dicom_markup.sinks import tiff as sink
 from napari_dicom_markup.sinks.tiff import TiffLink, write_image, write_labels
@@ -324,7 +325,7 @@ def test_geometry_and_link_are_annotated(path):
     assert geometry["leading_unit"] == "s/mm²"
     assert json.loads(geometry["leading_values"]) == [0, 800]
     assert (geometry["tilted"], geometry["uneven"]) == ("true", "false")
-    assert annotation(path, sink.LINK_NAMESPACE) == [{"bundle": "b1", "kind": "labels"}]
+    assert annotation(path, LINK_NAMESPACE) == [{"bundle": "b1", "kind": "labels"}]
 
 
 def test_a_stack_in_pixels_states_no_physical_size(path):

@@ -16,9 +16,7 @@ from napari_dicom_markup.errors import DamagedError, LabelsError
 from napari_dicom_markup.model.markup import Labels, LabelsStyle
 from napari_dicom_markup.model.progress import Steps
 from napari_dicom_markup.model.sidecar import LabelsLayer
-from napari_dicom_markup.sinks import tiff as sink
 from napari_dicom_markup.sinks.tiff import TiffLink, write_image, write_labels
-from napari_dicom_markup.sources import tiff as source
 from napari_dicom_markup.sources.tiff import (
     TiffState,
     bundle_of,
@@ -384,8 +382,3 @@ def test_pages_that_ome_assigns_one_by_one_are_put_in_order():
     assert page_order(ome("".join(pages[:3])), (2, 1, 2)) is None
     assert page_order(ome('<TiffData IFD="0" PlaneCount="9"/>'), (2, 1, 2)) is None
     assert page_order(ome("<TiffData/>"), (2, 1, 2)) == [0, 1, 2, 3]
-
-
-def test_writer_and_reader_name_the_link_and_the_software_alike():
-    assert sink.LINK_NAMESPACE == source.LINK_NAMESPACE
-    assert sink.SOFTWARE == source.SOFTWARE

@@ -35,7 +35,7 @@ from napari_dicom_markup.api.opening import (
 from napari_dicom_markup.api.packing import Bundle
 from napari_dicom_markup.api.packing_paths import pack_steps
 from napari_dicom_markup.api.phantom import Demo, demo_steps, phantom_layers_steps
-from napari_dicom_markup.api.reopening import Reopened, reopen_steps
+from napari_dicom_markup.api.reopening import Reopened, find_sidecar, reopen_steps
 from napari_dicom_markup.api.restoring import Outcome, Report, restore_steps, verify_steps
 from napari_dicom_markup.model.progress import Step, Steps
 
@@ -60,6 +60,7 @@ __all__ = [
     "Steps",
     "demo",
     "describe_values",
+    "find_sidecar",
     "open",
     "open_layers",
     "pack",

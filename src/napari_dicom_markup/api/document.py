@@ -7,7 +7,6 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from napari_dicom_markup.api.opening import value_domain
-from napari_dicom_markup.model.markup import Labels
 from napari_dicom_markup.model.sidecar import (
     CAPSULE_FEATURE,
     SCHEMA,
@@ -26,7 +25,7 @@ from napari_dicom_markup.model.sidecar import (
 )
 
 if TYPE_CHECKING:
-    from napari_dicom_markup.model.markup import Rgba
+    from napari_dicom_markup.model.markup import Labels, Rgba
     from napari_dicom_markup.model.stack import Series, Stack, Volume
 
 DISTRIBUTION = "napari-dicom-markup"

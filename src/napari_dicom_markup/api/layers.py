@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_dicom_markup.api.opening import open_steps
-from napari_dicom_markup.api.packing import SIDECAR_SUFFIX, Bundle, Case, pack_case
+from napari_dicom_markup.api.packing import Bundle, Case, pack_case
 from napari_dicom_markup.api.reopening import reopen_steps
 from napari_dicom_markup.core.naming import stack_name
 from napari_dicom_markup.core.pixels import value_range, voi_limits
 from napari_dicom_markup.model.geometry import ReportKind
+from napari_dicom_markup.model.sidecar import SIDECAR_SUFFIX
 from napari_dicom_markup.sinks.layers import Display, image_layer, labels_layer
 from napari_dicom_markup.sources.layers import read_selection
 

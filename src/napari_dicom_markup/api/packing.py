@@ -20,7 +20,7 @@ from napari_dicom_markup.errors import (
     SourceChangedError,
 )
 from napari_dicom_markup.model.progress import Step
-from napari_dicom_markup.model.sidecar import Capsule, TiffRecord, store_path
+from napari_dicom_markup.model.sidecar import SIDECAR_SUFFIX, Capsule, store_path
 from napari_dicom_markup.sinks.bundle import SidecarWriter
 from napari_dicom_markup.sinks.staging import Staging, writing
 from napari_dicom_markup.sinks.tiff import TiffLink, write_image, write_labels
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from napari_dicom_markup.model.markup import Labels
     from napari_dicom_markup.model.stack import Instance, Series, SourceFile, Stack, Volume
     from napari_dicom_markup.sources.bundle import Original
-
-SIDECAR_SUFFIX = ".dcm-markup"
 
 NAMESPACE = UUID("8d3a6f4e-6c0b-5f6e-9a53-0f6a2d1c7b11")
 """Namespace of the version 5 UUIDs of bundles; it was drawn once and never changes."""
@@ -273,13 +271,12 @@ def _planes(volume: Volume) -> Iterator[NDArray[Any]]:
 def _prove(folder: Path, stem: str, written: Written) -> Generator[Step, None, None]:
     """Read back what was staged: rebuild every original, and decode every TIFF."""
     with SidecarReader(folder / f"{stem}{SIDECAR_SUFFIX}") as reader:
-        total, done = reader.sidecar.files, 0
-        for exact in in_order(is_exact, originals_of(reader)):
+        proofs = in_order(is_exact, originals_of(reader))
+        for done, exact in enumerate(proofs, start=1):
             if not exact:
                 message = f"{stem} was not written: the proof of an original failed"
                 raise SaveError(message)
-            done += 1
-            yield Step(done, total, "proving originals")
+            yield Step(done, reader.sidecar.files, "proving originals")
     for record in written.tiffs:
         proof = verify_tiff(folder / f"{stem}{record.suffix}", record)
         if proof.state is not TiffState.EXACT:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from napari_dicom_markup.api.layers import bundle_stem
 from napari_dicom_markup.api.opening import DiskFrames, make_volume, scan_steps
-from napari_dicom_markup.api.packing import SIDECAR_SUFFIX, Bundle, Case, pack_case
+from napari_dicom_markup.api.packing import Bundle, Case, pack_case
 from napari_dicom_markup.core.naming import series_name
 from napari_dicom_markup.errors import LabelsError, NothingToOpenError, SaveError
 from napari_dicom_markup.model.markup import Labels, LabelsStyle
+from napari_dicom_markup.model.sidecar import SIDECAR_SUFFIX
 from napari_dicom_markup.model.stack import Series
 from napari_dicom_markup.sinks.dicom import make_folder
 from napari_dicom_markup.sources.labels_file import read_labels_file

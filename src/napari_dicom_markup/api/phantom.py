@@ -90,6 +90,6 @@ def _paint(volume: Volume) -> Labels:
     values = np.asarray(volume.array)
     data = np.zeros(values.shape, dtype=np.uint8)
     data[values > BONE_HU] = 1
-    data[12:28, 40:66, 60:100][values[12:28, 40:66, 60:100] > 50] = 2  # noqa: PLR2004
+    data[12:28, 40:66, 60:100][values[12:28, 40:66, 60:100] > 50] = 2
     names = (FeatureColumn("index", (1, 2)), FeatureColumn("name", ("bone", "lesion")))
     return Labels(LabelsStyle("demo labels", features=names), data)

@@ -10,12 +10,12 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from napari_dicom_markup.api.opening import MemoryFrames, make_volume
-from napari_dicom_markup.api.packing import SIDECAR_SUFFIX, originals_of
+from napari_dicom_markup.api.packing import originals_of
 from napari_dicom_markup.core.capsule import rebuild
 from napari_dicom_markup.errors import DamagedError
 from napari_dicom_markup.model.markup import Labels
 from napari_dicom_markup.model.progress import Step
-from napari_dicom_markup.model.sidecar import PartKind
+from napari_dicom_markup.model.sidecar import SIDECAR_SUFFIX, PartKind
 from napari_dicom_markup.model.stack import Instance, Leftover, Series, SourceFile, Stack
 from napari_dicom_markup.sources.bundle import SidecarReader
 from napari_dicom_markup.sources.dicom.headers import instance_from_bytes

@@ -5,20 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_dicom_markup.api.packing import SIDECAR_SUFFIX, is_exact
+from napari_dicom_markup.api.packing import is_exact
 from napari_dicom_markup.api.parallel import in_order
 from napari_dicom_markup.core.capsule import rebuild
 from napari_dicom_markup.errors import DamagedError, SaveError, UnsafeNameError
 from napari_dicom_markup.model.progress import Step
+from napari_dicom_markup.model.sidecar import SIDECAR_SUFFIX
 from napari_dicom_markup.sinks.dicom import hash_file, make_folder, place, write_original
 from napari_dicom_markup.sources.bundle import SidecarReader
 from napari_dicom_markup.sources.tiff import TiffState, verify_tiff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
+    from pathlib import Path
 
     from napari_dicom_markup.sources.bundle import Original
 

@@ -20,6 +20,18 @@ SCHEMA = "napari-dicom-markup/sidecar"
 VERSION = 1
 """Version of the document that this package writes."""
 
+SIDECAR_SUFFIX = ".dcm-markup"
+"""End of a sidecar's name; no other program's files have it, so napari needs not ask."""
+
+STAGING_SUFFIX = ".dicom-markup-staging"
+"""End of the name of a folder where a bundle is being written; a scan passes it by."""
+
+TIFF_SOFTWARE = "napari-dicom-markup"
+"""Software tag of the bundle's TIFFs."""
+
+LINK_NAMESPACE = "napari-dicom-markup/link/1"
+"""Namespace of the annotation that ties a TIFF to its bundle."""
+
 CAPSULE_FEATURE = "capsule/1"
 """The capsule operations below; an entry of ``Sidecar.requires``."""
 

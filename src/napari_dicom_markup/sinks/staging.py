@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from napari_dicom_markup.errors import SaveError
+from napari_dicom_markup.model.sidecar import STAGING_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import TracebackType
-
-SUFFIX = ".dicom-markup-staging"
-"""End of a staging folder's name; a scan passes such folders by."""
 
 _REASONS = {
     errno.ENOSPC: "the disk is full: free some space",
@@ -57,7 +55,9 @@ class Staging:
         self._stem = stem
         with writing(stem):
             self._remove_abandoned()
-            self.folder = Path(tempfile.mkdtemp(prefix=f".{stem}.", suffix=SUFFIX, dir=folder))
+            self.folder = Path(
+                tempfile.mkdtemp(prefix=f".{stem}.", suffix=STAGING_SUFFIX, dir=folder)
+            )
             self._lock = os.open(self.folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
             _try_lock(self._lock)
 
@@ -75,7 +75,9 @@ class Staging:
 
     def _remove_abandoned(self) -> None:
         for folder in self._final.iterdir():
-            if not (folder.name.startswith(f".{self._stem}.") and folder.name.endswith(SUFFIX)):
+            if not (
+                folder.name.startswith(f".{self._stem}.") and folder.name.endswith(STAGING_SUFFIX)
+            ):
                 continue
             with suppress(OSError):
                 lock = os.open(folder / "lock", os.O_RDWR)

@@ -20,7 +20,7 @@ import numpy as np
 from napari_dicom_markup.errors import LabelsError, SaveError
 from napari_dicom_markup.model.geometry import ReportKind
 from napari_dicom_markup.model.progress import Step
-from napari_dicom_markup.model.sidecar import TiffRecord
+from napari_dicom_markup.model.sidecar import LINK_NAMESPACE, TIFF_SOFTWARE, TiffRecord
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -31,11 +31,7 @@ if TYPE_CHECKING:
     from napari_dicom_markup.model.markup import Labels, LabelsStyle
     from napari_dicom_markup.model.stack import Stack
 
-SOFTWARE = "napari-dicom-markup"
-"""Software tag and OME Creator; without a version, so that a new one changes no bytes."""
-
 GEOMETRY_NAMESPACE = "napari-dicom-markup/geometry/1"
-LINK_NAMESPACE = "napari-dicom-markup/link/1"
 LABELS_NAMESPACE = "napari-dicom-markup/labels/1"
 
 OME_NAMESPACE = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
@@ -288,10 +284,10 @@ def _hashed(
 def _geometry_tags(stack: Stack) -> dict[str, Any]:
     """Return the resolution in pixels a centimetre: what ITK and ImageJ read spacing from."""
     if not stack.geometry.in_mm:
-        return {"software": SOFTWARE}
+        return {"software": TIFF_SOFTWARE}
     _, rows, columns = stack.geometry.spacing
     resolution = (10 / columns, 10 / rows)
-    return {"software": SOFTWARE, "resolution": resolution, "resolutionunit": "centimeter"}
+    return {"software": TIFF_SOFTWARE, "resolution": resolution, "resolutionunit": "centimeter"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,7 +313,7 @@ def _ome_xml(
     stack: Stack, link: TiffLink, layout: _Layout, channels: Sequence[_Channel], kind: str
 ) -> bytes:
     """Return the OME-XML document, in ASCII: other characters are written as references."""
-    ome = ET.Element("OME", {"xmlns": OME_NAMESPACE, "Creator": SOFTWARE})
+    ome = ET.Element("OME", {"xmlns": OME_NAMESPACE, "Creator": TIFF_SOFTWARE})
     ome.set("UUID", f"urn:uuid:{link.uuid}")
     image = ET.SubElement(ome, "Image", {"ID": "Image:0", "Name": _clean(link.name)})
     pixels = ET.SubElement(image, "Pixels", _pixels(stack, layout, kind))

@@ -8,8 +8,8 @@ import lzma
 import struct
 import zipfile
 import zlib
-from contextlib import contextmanager
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import IO, TYPE_CHECKING, Any, Self

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_dicom_markup.errors import DamagedError, LabelsError, MarkupError
+from napari_dicom_markup.model.sidecar import LINK_NAMESPACE, TIFF_SOFTWARE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -30,12 +31,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_dicom_markup.model.sidecar import LabelsLayer, TiffRecord
-
-LINK_NAMESPACE = "napari-dicom-markup/link/1"
-"""Namespace of the MapAnnotation that names the bundle; ``sinks.tiff`` writes it."""
-
-SOFTWARE = "napari-dicom-markup"
-"""Software tag of the files that ``sinks.tiff`` writes."""
 
 LARGEST_TILE = 1 << 24
 """Most pixels of a tile that is decoded: a tile's size is a claim, and is allocated."""
@@ -146,7 +141,7 @@ class _Pages:
         self._tiff, self._name, self._record = tiff, path.name, record
         self._digest = hashlib.sha256()
         self._same_dtype = True
-        ours = tiff.pages.first.software == SOFTWARE or path.stat().st_size == record.size
+        ours = tiff.pages.first.software == TIFF_SOFTWARE or path.stat().st_size == record.size
         self._intact = ours and _uuid_of(description) in (_bare(record.uuid), None)
         self._check_page(tiff.pages.first)
         self._check_count()

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.instances import ORIENTATIONS, make_instance, make_planes
 
 from napari_dicom_markup.core.stacking import group_series, stack_instances
 from napari_dicom_markup.model.geometry import ReportKind, SliceSpacingSource
-from napari_dicom_markup.model.stack import Instance, Stack
-from tests.instances import ORIENTATIONS, make_instance, make_planes
+
+if TYPE_CHECKING:
+    from napari_dicom_markup.model.stack import Instance, Stack
 
 
 def one_stack(instances: list[Instance]) -> Stack:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from napari_dicom_markup.errors import NotDicomError, NothingToOpenError
 from napari_dicom_markup.model.progress import Step
+from napari_dicom_markup.model.sidecar import STAGING_SUFFIX
 from napari_dicom_markup.model.stack import Instance, Leftover, SourceFile
 from napari_dicom_markup.sources.dicom.headers import Shared, instance_from_header
 from napari_dicom_markup.sources.dicom.hop import UnusualError, resume
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 BATCH = 1024
 """Files that are walked together: enough to share numpy's cost a step, 16 MB of beginnings."""
 
-_STAGING_SUFFIX = ".dicom-markup-staging"
 """Folders ``.*`` of this name hold what a save has not finished."""
 
 _WINDOW = 8 * 1024
@@ -83,7 +83,7 @@ def _files_below(folder: str, prefix: str) -> Iterator[SourceFile]:
     for entry in entries:
         relative = prefix + entry.name
         if entry.is_dir(follow_symlinks=False):
-            if not (entry.name.startswith(".") and entry.name.endswith(_STAGING_SUFFIX)):
+            if not (entry.name.startswith(".") and entry.name.endswith(STAGING_SUFFIX)):
                 yield from _files_below(entry.path, relative + "/")
         elif entry.is_file() or (entry.is_symlink() and not entry.is_dir()):
             yield _source_file(entry.path, relative)
