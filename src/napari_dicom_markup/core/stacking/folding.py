@@ -13,7 +13,7 @@ from napari_dicom_markup.model.stack import LeadingAxis
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from napari_dicom_markup.model.geometry import FloatArray
+    from napari_dicom_markup.model.geometry import FloatArray, Vector
     from napari_dicom_markup.model.stack import Acquisition, Instance
 
 POSITION_TOLERANCE_MM = 0.01
@@ -21,6 +21,8 @@ POSITION_TOLERANCE_MM = 0.01
 
 Where slices lie closer than 1 mm the tolerance is 1 % of their nominal distance.
 """
+
+_ORIGIN = (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,8 @@ def unit_normal(instance: Instance) -> FloatArray:
 
 def order_by_position(instances: Sequence[Instance]) -> list[list[Instance]]:
     """Group instances that lie in one plane; planes in descending order along the normal."""
-    normal = unit_normal(instances[0])
-    along = {id(i): float(normal @ np.array(i.position)) for i in instances}
+    normal = unit_normal(instances[0]).tolist()
+    along = {id(i): _dot(normal, i.position or _ORIGIN) for i in instances}
     tolerance = _position_tolerance(instances[0])
     planes: list[list[Instance]] = []
     last = np.inf
@@ -77,6 +79,10 @@ def order_by_position(instances: Sequence[Instance]) -> list[list[Instance]]:
         planes[-1].append(instance)
         last = along[id(instance)]
     return planes
+
+
+def _dot(a: Sequence[float], b: Vector) -> float:
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
 def _position_tolerance(instance: Instance) -> float:

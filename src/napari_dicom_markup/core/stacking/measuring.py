@@ -57,7 +57,7 @@ def measure(slices: Sequence[Instance]) -> StackGeometry:
             row=row,
             column=column,
             step=_vector(step),
-            origins=tuple(map(_vector, positions)),
+            origins=tuple((x, y, z) for x, y, z in positions.tolist()),
         ),
     )
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Sequence
 
@@ -42,11 +40,11 @@ def has_patient_plane(instance: Instance) -> bool:
         return False
     if not all(map(math.isfinite, (*instance.position, *grid.orientation, *grid.pixel_spacing))):
         return False
-    row, column = np.array(grid.orientation[:3]), np.array(grid.orientation[3:])
-    return bool(
-        abs(np.linalg.norm(row) - 1) < 0.01
-        and abs(np.linalg.norm(column) - 1) < 0.01
-        and abs(row @ column) < 0.01
+    a, b, c, d, e, f = grid.orientation  # floats: numpy would take ten times as long
+    return (
+        abs(math.hypot(a, b, c) - 1) < 0.01
+        and abs(math.hypot(d, e, f) - 1) < 0.01
+        and abs(a * d + b * e + c * f) < 0.01
     )
 
 
@@ -58,7 +56,7 @@ def partition(instances: Sequence[Instance]) -> list[list[Instance]]:
     spacing. The transfer syntax does not matter.
     """
     alike = group_by(instances, _exact_key).values()
-    return [group for one in alike for group in _near(one, _plane_vector)]
+    return [group for one in alike for group in _near(one)]
 
 
 def _exact_key(instance: Instance) -> tuple[object, ...]:
@@ -91,18 +89,18 @@ def _plane_vector(instance: Instance) -> tuple[float, ...]:
     return (*scaled, *(value / ORIENTATION_TOLERANCE for value in instance.grid.orientation))
 
 
-def _near(
-    instances: Sequence[Instance], vector: Callable[[Instance], tuple[float, ...]]
-) -> list[list[Instance]]:
+def _near(instances: Sequence[Instance]) -> list[list[Instance]]:
     """Cluster instances around leaders, taken in sorted order so that file order is no matter."""
+    one_a_grid = {id(instance.grid): instance for instance in instances}
+    vectors = {grid: _plane_vector(instance) for grid, instance in one_a_grid.items()}
     leaders: list[tuple[float, ...]] = []
     member: dict[tuple[float, ...], int] = {}
-    for value in sorted(set(map(vector, instances))):
+    for value in sorted(set(vectors.values())):
         near = (i for i, leader in enumerate(leaders) if _distance(value, leader) <= 1.0)
         member[value] = next(near, len(leaders))
         if member[value] == len(leaders):
             leaders.append(value)
-    return list(group_by(instances, lambda instance: member[vector(instance)]).values())
+    return list(group_by(instances, lambda i: member[vectors[id(i.grid)]]).values())
 
 
 def _distance(a: tuple[float, ...], b: tuple[float, ...]) -> float:
