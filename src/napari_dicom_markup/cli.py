@@ -49,7 +49,13 @@ def _run(steps: api.Steps[T]) -> T:
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     try:
-        with Progress(*columns, TimeRemainingColumn(), console=errors, transient=True) as bar:
+        with Progress(
+            *columns,
+            TimeRemainingColumn(),
+            console=errors,
+            transient=True,
+            disable=not errors.is_terminal,
+        ) as bar:
             return _draw(steps, bar)
     except SourceChangedError as error:
         errors.print(f"dicom-markup: {error}", markup=False)
@@ -233,8 +239,10 @@ def _print_reports(reports: tuple[api.Report, ...], *, as_json: bool) -> None:
 def _print_report(report: api.Report) -> None:
     counts = [(outcome, report.count(outcome)) for outcome in api.Outcome]
     words = ", ".join(f"{count} {outcome}" for outcome, count in counts if count)
-    typer.echo(f"{report.sidecar.name}: {words or 'no files'}")
-    for file in report.files:
+    typer.echo(f"{report.sidecar.name}: {len(report.files)} originals: {words or 'none'}")
+    for tiff in report.tiffs:
+        typer.echo(f"{tiff.path}: {tiff.outcome}")
+    for file in (*report.files, *report.tiffs):
         if file.detail:
             typer.echo(f"  {_printable(file.path)}: {file.detail}")
 
@@ -243,11 +251,13 @@ def _describe_report(report: api.Report) -> dict[str, Any]:
     return {
         "sidecar": str(report.sidecar),
         "ok": report.ok,
-        "files": [
-            {"path": _printable(f.path), "outcome": str(f.outcome), "detail": f.detail}
-            for f in report.files
-        ],
+        "files": list(map(_describe_file, report.files)),
+        "tiffs": list(map(_describe_file, report.tiffs)),
     }
+
+
+def _describe_file(file: api.FileReport) -> dict[str, str]:
+    return {"path": _printable(file.path), "outcome": str(file.outcome), "detail": file.detail}
 
 
 @app.command()

@@ -36,7 +36,13 @@ from napari_dicom_markup.api.packing import Bundle
 from napari_dicom_markup.api.packing_paths import pack_steps
 from napari_dicom_markup.api.phantom import Demo, demo_steps, phantom_layers_steps
 from napari_dicom_markup.api.reopening import Reopened, find_sidecar, reopen_steps
-from napari_dicom_markup.api.restoring import Outcome, Report, restore_steps, verify_steps
+from napari_dicom_markup.api.restoring import (
+    FileReport,
+    Outcome,
+    Report,
+    restore_steps,
+    verify_steps,
+)
 from napari_dicom_markup.model.progress import Step, Steps
 
 if TYPE_CHECKING:
@@ -53,6 +59,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Bundle",
     "Demo",
+    "FileReport",
     "Outcome",
     "Reopened",
     "Report",

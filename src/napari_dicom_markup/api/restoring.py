@@ -57,18 +57,19 @@ class FileReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What became of all files of one sidecar."""
+    """What became of a sidecar's originals and, when they were looked at, its TIFFs."""
 
     sidecar: Path
     files: tuple[FileReport, ...]
+    tiffs: tuple[FileReport, ...] = ()
 
     @property
     def ok(self) -> bool:
         """Say whether every file is as it was."""
-        return all(report.outcome in GOOD for report in self.files)
+        return all(report.outcome in GOOD for report in (*self.files, *self.tiffs))
 
     def count(self, outcome: Outcome) -> int:
-        """Return how many files had this outcome."""
+        """Return how many originals had this outcome."""
         return sum(report.outcome is outcome for report in self.files)
 
 
@@ -150,8 +151,7 @@ def verify_steps(sidecar: Path, against: Path | None = None) -> Generator[Step, 
     """Rebuild every original in memory, compare it, and check the bundle's TIFFs."""
     handle = _verify if against is None else partial(_compare, against)
     files = yield from _each(sidecar, handle, "verifying")
-    files += _verify_tiffs(sidecar)
-    return Report(sidecar, tuple(files))
+    return Report(sidecar, tuple(files), tuple(_verify_tiffs(sidecar)))
 
 
 def _verify(original: Original) -> FileReport:

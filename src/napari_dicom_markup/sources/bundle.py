@@ -140,7 +140,7 @@ class SidecarReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file: IO[bytes] = path.open("rb")
+        self._file = _open(path)
         try:
             with _reading(path.name):
                 self._zip = zipfile.ZipFile(self._file)
@@ -243,6 +243,14 @@ class SidecarReader:
                 raise DamagedError(message, name)
             name_length, extra_length = _LOCAL_HEADER.unpack(header)
         return int(info.header_offset + 30 + name_length + extra_length)
+
+
+def _open(path: Path) -> IO[bytes]:
+    try:
+        return path.open("rb")
+    except OSError:
+        message = f"{path.name} cannot be opened: check that it is there and may be read"
+        raise DamagedError(message, path.name) from None
 
 
 def _check_hash(data: bytes, expected: str | None, part: str) -> None:

@@ -125,8 +125,6 @@ class RestorePanel(QWidget):  # type: ignore[misc]  # qtpy has no types
                 if self._restored
                 else "Cancelled."
             )
-        else:
-            self.result.setPlainText(ended.text)
         self._refresh()
 
     def _refresh(self) -> None:
