@@ -41,7 +41,11 @@ def painted(layers: api.Layers, number: int = 1) -> tuple[Any, dict[str, Any], s
     data, meta, _ = layers.tuples[0]
     labels = np.zeros(data.shape, np.uint8)
     labels[0, 1:3, 2:5] = number
-    return labels, {key: meta[key] for key in ("scale", "translate")} | {"name": "lesions"}, "labels"
+    return (
+        labels,
+        {key: meta[key] for key in ("scale", "translate")} | {"name": "lesions"},
+        "labels",
+    )
 
 
 def save_case(source: Path, folder: Path, stem: str = "case", number: int = 1) -> Bundle:

@@ -17,9 +17,10 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.cases import save_case
+
 from napari_dicom_markup import api
 from napari_dicom_markup.errors import MarkupError
-from tests.cases import save_case
 
 if TYPE_CHECKING:
     from collections.abc import Callable

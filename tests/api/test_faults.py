@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import tifffile
+from tests.cases import entries_of, left_behind, painted, save_case, tree, write_series
+from tests.data import REPOSITORY
 
 from napari_dicom_markup import api
 from napari_dicom_markup.errors import DamagedError, MarkupError, SaveError, SourceChangedError
-from tests.cases import entries_of, left_behind, painted, save_case, tree, write_series
-from tests.data import REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -161,16 +161,14 @@ def can_mount() -> bool:
 @pytest.mark.skipif(not can_mount(), reason="may not mount a small file system here")
 @pytest.mark.parametrize("options", ["size=512k", "size=512k,nr_inodes={inodes}"])
 @pytest.mark.parametrize("verb", ["pack", "restore"])
-def test_a_full_disk_leaves_nothing(
-    verb: str, options: str, tmp_path: Path
-) -> None:
+def test_a_full_disk_leaves_nothing(verb: str, options: str, tmp_path: Path) -> None:
     source = write_series(tmp_path / "source", slices=3, size=96)
     bundle = save_case(source, tmp_path / "bundle").sidecar
     mount = tmp_path / "mount"
     mount.mkdir()
     given = source if verb == "pack" else bundle
     for inodes in range(3, 9) if "inodes" in options else (0,):
-        script = f"mount -t tmpfs -o {options.format(inodes=inodes)} tmpfs {mount} && exec \"$@\""
+        script = f'mount -t tmpfs -o {options.format(inodes=inodes)} tmpfs {mount} && exec "$@"'
         before = ("unshare", "-m", "sh", "-c", script, "sh")
         outcomes = run_dying(verb, "full", given, mount, before=before)
         for outcome in outcomes:
@@ -435,9 +433,7 @@ def test_originals_and_reopened_case_save_to_the_same_bytes(source: Path, out: P
 
 
 @pytest.mark.parametrize("other", ["removed", "another bundle"])
-def test_a_reopened_case_whose_sidecar_went_is_refused(
-    other: str, source: Path, out: Path
-) -> None:
+def test_a_reopened_case_whose_sidecar_went_is_refused(other: str, source: Path, out: Path) -> None:
     sidecar = save_case(source, out).sidecar
     layers = api.reopen_layers(sidecar).result()
     sidecar.unlink()

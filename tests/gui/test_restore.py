@@ -60,9 +60,7 @@ def test_a_click_restores_every_original_byte_for_byte(panel, qtbot, demo, tmp_p
     assert not panel.run.cancel_button.isVisible()
 
 
-def test_a_second_restore_overwrites_nothing_and_names_what_differs(
-    panel, qtbot, demo, tmp_path
-):
+def test_a_second_restore_overwrites_nothing_and_names_what_differs(panel, qtbot, demo, tmp_path):
     shutil.copytree(originals(demo), tmp_path / "again")
     (tmp_path / "again" / "IM00007").write_bytes(b"mine")
     (tmp_path / "again" / "IM00008").unlink()

@@ -52,7 +52,7 @@ def write_phantom_steps(folder: Path) -> Generator[Step, None, list[Path]]:
         data.save_as(buffer)
         raw = buffer.getvalue() + (b"trailing" if number == 1 else b"")
         path = folder / name
-        write_original(path, [raw], hashlib.sha256(raw).hexdigest())
+        write_original(path, [raw], hashlib.sha256(raw).hexdigest(), folder)
         written.append(path)
         yield Step(number, SLICES, "writing the phantom")
     return written

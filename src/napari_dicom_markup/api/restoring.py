@@ -14,6 +14,7 @@ from napari_dicom_markup.errors import DamagedError, SaveError, UnsafeNameError
 from napari_dicom_markup.model.progress import Step
 from napari_dicom_markup.model.sidecar import SIDECAR_SUFFIX
 from napari_dicom_markup.sinks.dicom import hash_file, make_folder, place, write_original
+from napari_dicom_markup.sinks.staging import Staging
 from napari_dicom_markup.sources.bundle import SidecarReader
 from napari_dicom_markup.sources.tiff import TiffState, verify_tiff
 
@@ -90,9 +91,11 @@ def restore_steps(
             _check_names(reader)
     make_folder(folder)
     reports = []
-    for sidecar in sidecars:
-        files = yield from _each(sidecar, partial(_restore, folder), "restoring")
-        reports.append(Report(sidecar, tuple(files)))
+    with Staging(folder, "restore") as staging:
+        handle = partial(_restore, folder, staging.folder)
+        for sidecar in sidecars:
+            files = yield from _each(sidecar, handle, "restoring")
+            reports.append(Report(sidecar, tuple(files)))
     return tuple(reports)
 
 
@@ -132,12 +135,12 @@ def _each(
     return reports
 
 
-def _restore(folder: Path, original: Original) -> FileReport:
+def _restore(folder: Path, staging: Path, original: Original) -> FileReport:
     capsule = original.capsule
     chunks = rebuild(capsule.parts, original.literal(), original.payload())
     try:
         target = place(folder, original.relative)
-        new = write_original(target, chunks, capsule.sha256)
+        new = write_original(target, chunks, capsule.sha256, staging)
     except FileExistsError as error:
         return FileReport(original.relative, Outcome.DIFFERENT, str(error))
     except DamagedError as error:

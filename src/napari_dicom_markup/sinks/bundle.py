@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import lzma
 import zipfile
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Self
 
 from pydantic import TypeAdapter
@@ -47,9 +48,14 @@ class SidecarWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._payload is not None:
-            self._payload.close()
-        self._zip.close()
+        if kind is None:
+            self._zip.close()
+            return
+        with suppress(OSError, ValueError):  # a full disk fails again: the first error counts
+            if self._payload is not None:
+                self._payload.close()
+        with suppress(OSError, ValueError):
+            self._zip.close()
 
     def add(self, capsule: Capsule, literal: bytes, payload: Iterable[bytes]) -> None:
         """Add an original: its capsule with the bytes that it needs."""

@@ -19,8 +19,8 @@ _CHUNK = 1 << 20
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder that originals are restored to, where it is not there."""
-    with writing("the folder to restore to"):
+    """Make the folder that files are written to, where it is not there."""
+    with writing("the target folder"):
         folder.mkdir(parents=True, exist_ok=True)
 
 
@@ -38,16 +38,24 @@ def place(folder: Path, relative: str) -> Path:
         raise UnsafeNameError(message)
     target = folder / pure
     with writing("a restored file"):
+        if not _is_inside(target.parent, folder):
+            message = "a link in the target folder leads out of it: nothing is written through it"
+            raise UnsafeNameError(message)
         target.parent.mkdir(parents=True, exist_ok=True)
-        inside = target.parent.resolve().is_relative_to(folder.resolve())
-    if not inside:
-        message = "a link in the target folder leads out of it: nothing is written through it"
-        raise UnsafeNameError(message)
     return target
 
 
-def write_original(target: Path, chunks: Iterable[bytes], sha256: str) -> bool:
+def _is_inside(path: Path, folder: Path) -> bool:
+    try:
+        return path.resolve().is_relative_to(folder.resolve())
+    except RuntimeError:  # links in a ring
+        return False
+
+
+def write_original(target: Path, chunks: Iterable[bytes], sha256: str, staging: Path) -> bool:
     """Write a restored file and return True, or False where the same file is there already.
+
+    It is written in the folder ``staging``, of the same file system, and named when it is proven.
 
     Raises
     ------
@@ -58,13 +66,13 @@ def write_original(target: Path, chunks: Iterable[bytes], sha256: str) -> bool:
     FileExistsError
         Another file has the name; it stays as it is.
     """
-    if target.exists() or target.is_symlink():
-        if target.is_file() and hash_file(target) == sha256:
+    if os.path.lexists(target):
+        if _is_same(target, sha256):
             return False
         message = "another file has this name: it was left as it is"
         raise FileExistsError(message)
     with writing("a restored file"):
-        descriptor, name = tempfile.mkstemp(prefix=".restoring-", dir=target.parent)
+        descriptor, name = tempfile.mkstemp(dir=staging)
     staged = Path(name)
     try:
         with writing("a restored file"), os.fdopen(descriptor, "wb") as stream:
@@ -82,9 +90,15 @@ def write_original(target: Path, chunks: Iterable[bytes], sha256: str) -> bool:
     return True
 
 
+def _is_same(path: Path, sha256: str) -> bool:
+    try:
+        return path.is_file() and hash_file(path) == sha256
+    except OSError:  # it may not be read: then it is not known to be the same
+        return False
+
+
 def _name(staged: Path, target: Path) -> None:
     """Give a staged file its name; a link, unlike a rename, never replaces another file."""
-    staged.chmod(0o600)
     try:
         os.link(staged, target)
     except FileExistsError:

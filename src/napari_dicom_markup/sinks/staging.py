@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from napari_dicom_markup.errors import SaveError
+from napari_dicom_markup.errors import MarkupError, SaveError
 from napari_dicom_markup.model.sidecar import STAGING_SUFFIX
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ _REASONS = {
     errno.EROFS: "the folder is read-only: choose another",
     errno.EACCES: "the folder may not be written to: choose another",
     errno.EPERM: "the folder may not be written to: choose another",
+    errno.EEXIST: "a file has the folder's name: choose another",
     errno.ENOENT: "the folder does not exist: make it first",
     errno.ENOTDIR: "the folder is a file: choose another",
     errno.ENAMETOOLONG: "the name is too long: choose a shorter one",
@@ -35,7 +36,7 @@ def writing(what: str) -> Iterator[None]:
     """Turn an error of the file system into a SaveError that says what to do."""
     try:
         yield
-    except SaveError:
+    except MarkupError:  # some of ours are OSErrors, and say more
         raise
     except OSError as error:
         reason = _REASONS.get(error.errno or 0, os.strerror(error.errno or errno.EIO))
@@ -58,7 +59,11 @@ class Staging:
             self.folder = Path(
                 tempfile.mkdtemp(prefix=f".{stem}.", suffix=STAGING_SUFFIX, dir=folder)
             )
-            self._lock = os.open(self.folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+            try:
+                self._lock = os.open(self.folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+            except OSError:
+                self.folder.rmdir()
+                raise
             _try_lock(self._lock)
 
     def __enter__(self) -> Self:
@@ -80,6 +85,8 @@ class Staging:
             ):
                 continue
             with suppress(OSError):
+                folder.rmdir()  # killed before there was a lock; it fails where there is one
+            with suppress(OSError):
                 lock = os.open(folder / "lock", os.O_RDWR)
                 abandoned = _try_lock(lock)
                 os.close(lock)
@@ -96,6 +103,7 @@ class Staging:
                 _sync(staged)
             for name, final in zip(names, finals, strict=True):
                 (self.folder / name).replace(final)
+        with suppress(OSError):  # the names are given; some file systems sync no folders
             _sync(self._final)
         return finals
 

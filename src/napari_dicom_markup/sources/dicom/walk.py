@@ -13,6 +13,7 @@ of a sequence, and zero at the top level, where alone elements are recorded.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -27,7 +28,7 @@ from napari_dicom_markup.standard.transfer_syntax import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 Ints: TypeAlias = NDArray[np.int64]
 Values: TypeAlias = list[bytes | None]
@@ -45,6 +46,9 @@ _ENCAPSULATED = ("1.2.840.10008.1.2.4.", "1.2.840.10008.1.2.7.", "1.2.840.10008.
 """Families of transfer syntaxes in explicit VR little endian with encapsulated pixels."""
 
 _PIXEL_GROUP = 0x7FE0
+
+_COMPARED = 64
+"""Bytes of the longest value compared between neighbours: a UID's greatest length."""
 
 ODD, PLAIN, WIDE, WIDE_SEQUENCE, DELIMITER, SEQUENCE, UNBOUNDED = range(7)
 """Kinds of elements. WIDE ones have a 32 bit length; the last two an undefined one."""
@@ -325,26 +329,60 @@ def _collect(
 ) -> list[Header | Cut | None]:
     """Cut the values out of the heads."""
     found: list[Header | Cut | None] = [None] * len(heads)
-    begins = (pack.offsets - pack.starts[:, None]).tolist()
-    stops = (pack.offsets - pack.starts[:, None] + pack.lengths).tolist()
-    flags, starts = explicit.tolist(), pack.starts.tolist()
+    pack.lengths[pack.state == _STRANGE] = -1
     rest = zip(
-        pack.state.tolist(), pack.pixels.tolist(), pack.position.tolist(), pack.depth.tolist(),
+        _rows_of_values(pack), pack.state.tolist(), pack.pixels.tolist(),
+        (pack.position - pack.starts).tolist(), pack.depth.tolist(), explicit.tolist(),
         strict=True,
     )  # fmt: skip
-    for i, (state, pixels, position, depth) in enumerate(rest):
-        if state == _STRANGE:
-            continue
-        head = heads[i]
-        values = [
-            head[begin:stop] if stop >= begin else None
-            for begin, stop in zip(begins[i], stops[i], strict=True)
-        ]
+    for i, (values, state, pixels, position, depth, flag) in enumerate(rest):
         if state == _CUT:
-            found[i] = Cut(values, position - starts[i], depth, flags[i] == 1)
-        else:
+            found[i] = Cut(list(values), position, depth, flag == 1)
+        elif state != _STRANGE:
             found[i] = Header(values, pixel_element(*pixels))
     return found
+
+
+def _rows_of_values(pack: _Lockstep) -> Iterator[tuple[bytes | None, ...]]:
+    """Yield the values of each file; neighbours that say the same share the very object.
+
+    Files of one series agree in most attributes: to find that out for all files at once is
+    cheaper than to cut each value out of each file, and what is shared is hashed once.
+    """
+    columns: list[list[bytes | None]] = []
+    for offsets, lengths in zip(pack.offsets.T, pack.lengths.T, strict=True):
+        first = np.flatnonzero(_differ_from_previous(pack.words, offsets, lengths))
+        begins, stops = offsets[first].tolist(), (offsets[first] + lengths[first]).tolist()
+        values = [
+            pack.flat[begin:stop] if stop >= begin else None
+            for begin, stop in zip(begins, stops, strict=True)
+        ]
+        if first.size < lengths.size:
+            runs = np.diff(first, append=lengths.size).tolist()
+            values = list(chain.from_iterable(map(repeat, values, runs)))
+        columns.append(values)
+    return zip(*columns, strict=True)
+
+
+def _differ_from_previous(
+    words: NDArray[np.uint16], offsets: Ints, lengths: Ints
+) -> NDArray[np.bool_]:
+    """Say for each file whether its value differs from that of the file before it.
+
+    Long values are not compared but said to differ.
+    """
+    differ = np.ones(lengths.size, np.bool_)
+    differ[1:] = (lengths[1:] != lengths[:-1]) | (lengths[1:] > _COMPARED)
+    equal = np.flatnonzero(~differ)
+    longest = int(lengths[equal].max(initial=0))
+    if longest > 0:
+        column = np.arange((longest + 1) >> 1)
+        index = (offsets >> 1)[:, None] + column
+        value = words.take(index, mode="clip")
+        unlike = value[equal] != value[equal - 1]
+        unlike &= column < ((lengths[equal] + 1) >> 1)[:, None]
+        differ[equal] = unlike.any(axis=1)
+    return differ
 
 
 def pixel_element(element: int, offset: int, length: int) -> PixelElement | None:
