@@ -54,10 +54,15 @@ def make_ct(folder: Path, slices: int = 500, size: int = 512) -> None:
 
 
 def make_tree(folder: Path, files: int = 10_000, a_series: int = 500) -> None:
-    """Write an archive: many CT series in folders a study, pixels small to save disk."""
+    """Write an archive: many CT series in folders a study, their pixels holes in the files.
+
+    A hole is read as zeros, from memory: that is for readers which read pixels when they need
+    not, and cheaper for them than real files.
+    """
     for number in range(1, files // a_series + 1):
-        series = Series(number, a_series, 32, 4 + (number * 7) % 50)
-        _write(series, folder / f"study{(number + 3) // 4:03d}" / f"series{number:03d}")
+        series = Series(number, a_series, 512, 4 + (number * 7) % 50)
+        path = folder / f"study{(number + 3) // 4:03d}" / f"series{number:03d}"
+        _write(series, path, hollow=True)
 
 
 def make_labels(slices: int = 500, size: int = 512) -> NDArray[np.uint8]:
@@ -76,23 +81,39 @@ def make_labels(slices: int = 500, size: int = 512) -> NDArray[np.uint8]:
     return labels
 
 
-def _write(series: Series, folder: Path) -> None:
+def _write(series: Series, folder: Path, *, hollow: bool = False) -> None:
     folder.mkdir(parents=True)
     order = np.random.default_rng(SEED + series.number).permutation(series.slices)
     jobs = list(enumerate(order.tolist()))
     with ProcessPoolExecutor() as pool:
-        list(pool.map(partial(_write_slices, series, folder), (jobs[n::4] for n in range(4))))
+        write = _write_hollow if hollow else _write_slices
+        list(pool.map(partial(write, series, folder), (jobs[n::4] for n in range(4))))
 
 
 def _write_slices(series: Series, folder: Path, jobs: list[tuple[int, int]]) -> None:
     anatomy = Anatomy(series)
     header = _header(series)
     for name, k in jobs:
-        _place(header, series, k)
-        header.PixelData = anatomy.stored(k).astype("<i2").tobytes()
-        buffer = io.BytesIO()
-        header.save_as(buffer, enforce_file_format=True)
-        (folder / f"IM{name:06d}").write_bytes(buffer.getvalue())
+        raw = _encode(header, series, k, anatomy.stored(k).astype("<i2").tobytes())
+        (folder / f"IM{name:06d}").write_bytes(raw)
+
+
+def _write_hollow(series: Series, folder: Path, jobs: list[tuple[int, int]]) -> None:
+    header, pixels = _header(series), bytes(2 * series.size**2)
+    for name, k in jobs:
+        raw = _encode(header, series, k, pixels)
+        with (folder / f"IM{name:06d}").open("wb") as stream:
+            stream.write(raw[: -len(pixels)])
+            stream.truncate(len(raw))
+
+
+def _encode(header: FileDataset, series: Series, k: int, pixels: bytes) -> memoryview:
+    """Return a file whose last element is the pixels."""
+    _place(header, series, k)
+    header.PixelData = pixels
+    buffer = io.BytesIO()
+    header.save_as(buffer, enforce_file_format=True)
+    return buffer.getbuffer()
 
 
 class Anatomy:

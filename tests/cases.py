@@ -28,7 +28,8 @@ def write_series(folder: Path, slices: int = 3, size: int = 16, **elements: obje
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(slices)
     for k in range(slices):
-        pixels = random.integers(0, 4096, (size, size)).astype(np.uint16)
+        noise = random.integers(0, 16, (size, size))
+        pixels = (noise + 40 * k + 9 * np.arange(size)).astype(np.uint16)
         place = {"ImagePositionPatient": [0, 0, k], "ImageOrientationPatient": [1, 0, 0, 0, 1, 0]}
         image = {"SOPInstanceUID": f"1.2.3.{k}", "Modality": "CT", "PixelSpacing": [1, 1]}
         raw = build_image(pixels, **(image | place | elements))

@@ -150,7 +150,7 @@ def full_disk(verb: str, source: Path, mount: Path) -> list[dict[str, object]]:
     """Run a verb on the file system at ``mount`` with ever more space, until it succeeds."""
     ballast = mount / "ballast"
     outcomes = []
-    for free in itertools.count(0, 16):
+    for free in itertools.count(0, 24):
         status = os.statvfs(mount)
         space = status.f_bfree * status.f_frsize - (free << 10)
         if space < 0:

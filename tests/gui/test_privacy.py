@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,15 +22,12 @@ PLUGIN = "napari-dicom-markup"
 CANARY = "Zebra"
 
 
-@pytest.fixture
-def named(tmp_path):
-    """Return a folder with a small series whose header is full of the canary's name."""
-    folder = tmp_path / "dicom"
-    folder.mkdir()
-    for number in range(4):
-        pixels = np.full((16, 12), number * 100, np.uint16)
-        raw = build_image(
-            pixels,
+def _slice(number: int) -> bytes:
+    """Return one file; the birth date is no date, which pydicom warns of with its value."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return build_image(
+            np.full((16, 12), number * 100, np.uint16),
             SOPClassUID="1.2.840.10008.5.1.4.1.1.2",
             SOPInstanceUID=f"1.2.3.4.{number}",
             Modality="CT",
@@ -49,6 +47,15 @@ def named(tmp_path):
             WindowCenter=150,
             WindowWidth=300,
         )
+
+
+@pytest.fixture
+def named(tmp_path):
+    """Return a folder with a small series whose header is full of the canary's name."""
+    folder = tmp_path / "dicom"
+    folder.mkdir()
+    for number in range(4):
+        raw = _slice(number)
         assert CANARY.encode() in raw
         (folder / f"IM{number}").write_bytes(raw)
     return folder

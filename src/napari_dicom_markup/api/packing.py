@@ -26,7 +26,7 @@ from napari_dicom_markup.sinks.staging import Staging, writing
 from napari_dicom_markup.sinks.tiff import TiffLink, write_image, write_labels
 from napari_dicom_markup.sources.bundle import SidecarReader
 from napari_dicom_markup.sources.dicom.payload import claim_pixels
-from napari_dicom_markup.sources.tiff import TiffState, verify_tiff
+from napari_dicom_markup.sources.tiff import TiffState, bundle_of, verify_tiff
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -99,8 +99,10 @@ def pack_case(case: Case, folder: Path, stem: str) -> Generator[Step, None, Bund
         written = yield from _stage(case, staging.folder, stem)
         yield from _prove(staging.folder, stem, written)
         _check_unchanged(case)
-        _check_target(folder / name, staging.folder / name)
+        recorded = _check_target(folder / name, staging.folder / name)
         tiffs = [f"{stem}{record.suffix}" for record in written.tiffs]
+        for tiff in tiffs:
+            _check_tiff_target(folder / tiff, recorded, written.bundle)
         finals = staging.commit([*tiffs, name])
     return Bundle(
         sidecar=finals[-1],
@@ -139,7 +141,7 @@ def _stage(case: Case, folder: Path, stem: str) -> Generator[Step, None, Written
         if case.sidecar is None:
             yield from _seal_files(case.series.files, _instances(case.series), writer, written)
         else:
-            yield from _copy_originals(case.sidecar, writer, written)
+            yield from _copy_originals(case.sidecar, case.series, writer, written)
         written.blocks = writer.end_originals()
         written.bundle = str(uuid5(NAMESPACE, "\n".join(sorted(written.sha256))))
         for stack in case.series.stacks:
@@ -174,7 +176,7 @@ def _seal(file: SourceFile, instance: Instance | None) -> _Sealed:
     """Take one file apart; it must still be what was scanned."""
     try:
         raw = _read(file)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: an empty file cannot be mapped
         raise _changed(file) from None
     if len(raw) != file.size:
         raise _changed(file)
@@ -198,10 +200,11 @@ def _changed(file: SourceFile) -> SourceChangedError:
 
 
 def _copy_originals(
-    sidecar: Path, writer: SidecarWriter, written: Written
+    sidecar: Path, series: Series, writer: SidecarWriter, written: Written
 ) -> Generator[Step, None, None]:
     """Copy the originals of a sidecar block by block, without taking them apart again."""
     with SidecarReader(sidecar) as reader:
+        _check_same_originals(reader, series)
         number, total = 0, reader.sidecar.files
         for block in reader.sidecar.blocks:
             for original in reader.originals(block, number):
@@ -210,6 +213,16 @@ def _copy_originals(
             number += block.files
             writer.copy_block(block, reader.read_entry)
             yield Step(number, total, "copying originals")
+
+
+def _check_same_originals(reader: SidecarReader, series: Series) -> None:
+    """Stop where another sidecar took the place of the one that the series was opened from."""
+    found = {(one.relative, one.capsule.size) for one in originals_of(reader)}
+    opened = {(file.relative, file.size) for file in series.files}
+    if reader.sidecar.series_uid != series.uid or found != opened:
+        name = reader.path.name
+        message = f"{name} is not the sidecar that was opened: open it again, then save"
+        raise SourceChangedError(message, (name,))
 
 
 def _stage_stack(
@@ -304,10 +317,13 @@ def is_exact(original: Original) -> bool:
     return digest.hexdigest() == original.capsule.sha256
 
 
-def _check_target(final: Path, staged: Path) -> None:
-    """Refuse to replace a sidecar that holds originals which the new one does not."""
+def _check_target(final: Path, staged: Path) -> set[str]:
+    """Refuse to replace a sidecar that holds originals which the new one does not.
+
+    The names of the TIFFs that the old one has are returned.
+    """
     if not final.exists():
-        return
+        return set()
     message = (
         f"{final.name} exists and holds other originals, or cannot be read: "
         "it was left as it is; choose another name"
@@ -316,9 +332,24 @@ def _check_target(final: Path, staged: Path) -> None:
         with SidecarReader(final) as old, SidecarReader(staged) as new:
             kept = {_identity(original.capsule) for original in originals_of(new)}
             lost = any(_identity(original.capsule) not in kept for original in originals_of(old))
+            stacks = old.sidecar.stacks
     except MarkupError:
         raise SaveError(message) from None
     if lost:
+        raise SaveError(message)
+    stem = final.name.removesuffix(SIDECAR_SUFFIX)
+    records = [record for stack in stacks for record in (stack.image, stack.labels) if record]
+    return {f"{stem}{record.suffix}" for record in records}
+
+
+def _check_tiff_target(final: Path, recorded: set[str], bundle: str) -> None:
+    """Refuse to replace a file that is no TIFF of these originals."""
+    ours = final.is_file() and (final.name in recorded or bundle_of(final) == bundle)
+    if final.exists() and not ours:
+        message = (
+            f"{final.name} exists and belongs to no bundle of these originals: "
+            "it was left as it is; choose another name"
+        )
         raise SaveError(message)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+DICOMDIR = "1.2.840.10008.1.3.10"
+"""Media Storage Directory: an index of the files of a medium."""
+
 KINDS = {
-    "1.2.840.10008.1.3.10": "DICOMDIR",
+    DICOMDIR: "DICOMDIR",
     "1.2.840.10008.5.1.4.1.1.66": "raw data",
     "1.2.840.10008.5.1.4.1.1.66.1": "spatial registration",
     "1.2.840.10008.5.1.4.1.1.66.2": "spatial fiducials",

@@ -27,6 +27,7 @@ from napari_dicom_markup.sources.dicom.hop import UnusualError, begin, resume
 from napari_dicom_markup.sources.dicom.unusual import read_unusual
 from napari_dicom_markup.sources.dicom.walk import PREFIX, PREFIX_END, Header
 from napari_dicom_markup.standard.attributes import INDEX, picker
+from napari_dicom_markup.standard.sop_classes import DICOMDIR
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Raw: TypeAlias = bytes | None
 Key: TypeAlias = tuple[Raw, ...]
-
-MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
-"""The SOP class of a DICOMDIR (PS3.6 table A-1, edition 2026d)."""
 
 
 class Shared:
@@ -250,7 +248,7 @@ def instance_from_header(header: Header, file: SourceFile, shared: Shared) -> In
     series_uid = shared.part(_text, series)
     pixels = shared.part(_pixel_format, _PIXELS(raw))
     if not series_uid and pixels is None:
-        directory = sop_class == MEDIA_STORAGE_DIRECTORY
+        directory = sop_class == DICOMDIR
         reason = "DICOMDIR: an index of other files" if directory else "DICOM of no series"
         return Leftover(file, reason, is_dicom=True)
     where = _vector(raw[_POSITION], 3)

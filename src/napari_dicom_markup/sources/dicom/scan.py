@@ -10,6 +10,7 @@ from napari_dicom_markup.errors import NotDicomError, NothingToOpenError
 from napari_dicom_markup.model.progress import Step
 from napari_dicom_markup.model.sidecar import STAGING_SUFFIX
 from napari_dicom_markup.model.stack import Instance, Leftover, SourceFile
+from napari_dicom_markup.sources.dicom.directory import is_directory, named_files
 from napari_dicom_markup.sources.dicom.headers import Shared, instance_from_header
 from napari_dicom_markup.sources.dicom.hop import UnusualError, resume
 from napari_dicom_markup.sources.dicom.unusual import read_unusual
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 BATCH = 1024
 """Files that are walked together: enough to share numpy's cost a step, 16 MB of beginnings."""
-
-"""Folders ``.*`` of this name hold what a save has not finished."""
 
 _WINDOW = 8 * 1024
 """Bytes that a hop reads ahead."""
@@ -50,6 +49,8 @@ _CONTROLS = bytes(c for c in range(32) if c not in b"\t\n\r\f\x1b") + b"\x7f"
 def find_files(paths: Iterable[str | os.PathLike[str]]) -> list[SourceFile]:
     """Return every file under ``paths`` once, in a fixed order: folder by folder, by name.
 
+    A DICOMDIR that is given itself stands for the files that it names.
+
     Folders are searched to the bottom, but symbolic links to folders are not followed. What is
     there but cannot be examined is returned too, for ``read_instances`` to say why.
 
@@ -69,8 +70,17 @@ def find_files(paths: Iterable[str | os.PathLike[str]]) -> list[SourceFile]:
             for file in _files_below(given, ""):
                 found.setdefault(str(file.path), file)
         else:
-            found.setdefault(given, _source_file(given, os.path.basename(given)))  # noqa: PTH119
+            for file in _given_file(Path(given)):
+                found.setdefault(str(file.path), file)
     return list(found.values())
+
+
+def _given_file(path: Path) -> Iterator[SourceFile]:
+    """Yield a file that was given itself, and with a DICOMDIR the files that it names."""
+    yield _source_file(str(path), path.name)
+    if is_directory(path):
+        for named, relative in named_files(path):
+            yield _source_file(str(named), relative)
 
 
 def _files_below(folder: str, prefix: str) -> Iterator[SourceFile]:
