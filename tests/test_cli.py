@@ -165,3 +165,25 @@ def test_the_installed_command_explains_its_exit_status():
     command = [sys.executable, "-c", "from napari_dicom_markup.cli import main; main()", "--help"]
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "Exit status" in shown
+
+
+def test_one_bad_sidecar_costs_the_others_nothing(tmp_path, series):
+    (bundle,) = json.loads(run("pack", series, tmp_path / "out", "--json"))
+    (tmp_path / "bad.dcm-markup").write_text("no sidecar")
+    sidecars = (tmp_path / "bad.dcm-markup", bundle["sidecar"])
+    text = run("restore", *sidecars, tmp_path / "again", status=1)
+    assert "bad.dcm-markup is damaged" in text
+    assert contents(tmp_path / "again") == contents(series)
+
+
+def test_one_series_that_cannot_be_packed_costs_the_others_nothing(tmp_path, series):
+    write_series(series / "other", SeriesInstanceUID="1.2.3.9")
+    run("pack", series, tmp_path / "out", "--no-image")
+    first, second = sorted((tmp_path / "out").iterdir())
+    first.write_text("something else of this name")
+    second.unlink()
+    text = run("pack", series, tmp_path / "out", "--no-image", status=1)
+    assert "1 of 2 series were not packed; the others are whole" in text
+    assert "choose another name" in text
+    assert first.read_text() == "something else of this name"
+    assert "exact" in run("verify", second)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from napari_dicom_markup import api
-from napari_dicom_markup.errors import MarkupError, SourceChangedError
+from napari_dicom_markup.errors import MarkupError, PartlyPackedError, SourceChangedError
 
 if TYPE_CHECKING:
     from napari_dicom_markup.model.stack import Leftover, Scan, Series, Stack
@@ -61,8 +61,12 @@ def _run(steps: api.Steps[T]) -> T:
         errors.print(f"dicom-markup: {error}", markup=False)
         for name in error.files[:10]:
             errors.print(f"  {_printable(name)}", markup=False)
-    except MarkupError as error:
+    except PartlyPackedError as error:
         errors.print(f"dicom-markup: {error}", markup=False)
+        for reason in error.reasons:
+            errors.print(f"  {_printable(reason)}", markup=False)
+    except MarkupError as error:
+        errors.print(f"dicom-markup: {_printable(str(error))}", markup=False)
     except KeyboardInterrupt:
         steps.close()
         errors.print("dicom-markup: interrupted; nothing half-written is left", markup=False)

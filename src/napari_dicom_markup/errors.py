@@ -46,6 +46,14 @@ class SaveError(MarkupError, OSError):
     """Nothing was written: the disk, the folder or the proof said no."""
 
 
+class PartlyPackedError(MarkupError, RuntimeError):
+    """Some series were packed and others not; ``reasons`` holds a text for each of these."""
+
+    def __init__(self, message: str, reasons: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.reasons = reasons
+
+
 class DamagedError(MarkupError, ValueError):
     """A bundle, or one part of it, is damaged or missing; ``part`` names it."""
 

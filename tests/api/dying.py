@@ -85,7 +85,7 @@ def die_in_write(number: int) -> None:
 
 def refuse_growth(number: int) -> None:
     """Refuse to let files grow beyond a limit, as a full disk does."""
-    limit = (1 + number) * 331
+    limit = (1 + number) * 97
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
 

@@ -79,6 +79,14 @@ def test_a_signed_plane_is_stored_as_one_jpeg_ls_part() -> None:
     assert len(capsule.payload[0]) < 0.5 * len(plane)
 
 
+@pytest.mark.parametrize("values", [1, 2, 150, 256, 257])
+def test_a_plane_of_few_values_in_16_bits_is_stored_as_one_jpeg_ls_part(values: int) -> None:
+    plane = (1000 + np.arange(64 * 64) // 64 % values).astype("<u2").tobytes()
+    capsule = encapsulate(plane, [Claim(0, len(plane), PlaneLayout(64, 64, 1, 2))])
+    assert [part.kind for part in capsule.parts] == [PartKind.PLANE]
+    assert restored(capsule) == plane
+
+
 def test_a_claim_that_does_not_fit_the_file_costs_only_size() -> None:
     plane = ct_plane()
     capsule = encapsulate(plane, [Claim(10, len(plane), PlaneLayout(64, 64, 1, 2))])

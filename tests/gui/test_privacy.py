@@ -5,12 +5,14 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING
 
+import imagecodecs
 import numpy as np
 import pytest
 
 pytest.importorskip("napari", reason="napari is not installed")
 
 from napari_dicom_markup.errors import MarkupError
+from napari_dicom_markup.standard import transfer_syntax as ts
 from tests.data import build_image
 
 if TYPE_CHECKING:
@@ -22,12 +24,13 @@ PLUGIN = "napari-dicom-markup"
 CANARY = "Zebra"
 
 
-def _slice(number: int) -> bytes:
+def _slice(number: int, pixels: np.ndarray | bytes, syntax: str, **elements: object) -> bytes:
     """Return one file; the birth date is no date, which pydicom warns of with its value."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return build_image(
-            np.full((16, 12), number * 100, np.uint16),
+            pixels,
+            syntax,
             SOPClassUID="1.2.840.10008.5.1.4.1.1.2",
             SOPInstanceUID=f"1.2.3.4.{number}",
             Modality="CT",
@@ -46,6 +49,7 @@ def _slice(number: int) -> bytes:
             SliceThickness=3,
             WindowCenter=150,
             WindowWidth=300,
+            **elements,
         )
 
 
@@ -55,7 +59,7 @@ def named(tmp_path):
     folder = tmp_path / "dicom"
     folder.mkdir()
     for number in range(4):
-        raw = _slice(number)
+        raw = _slice(number, np.full((16, 12), number * 100, np.uint16), ts.EXPLICIT_LE)
         assert CANARY.encode() in raw
         (folder / f"IM{number}").write_bytes(raw)
     return folder
@@ -167,10 +171,46 @@ def test_an_internal_error_names_no_patient(make_napari_viewer, named, monkeypat
 def test_a_slice_that_cannot_be_read_any_more_names_no_patient(make_napari_viewer, named, harm):
     viewer = make_napari_viewer()
     viewer.open(str(named), plugin=PLUGIN)
-    harmed: Path = named / "IM0"
+    harmed: Path = named / "IM3"  # the first plane, which was not shown yet
     if harm == "gone":
         harmed.unlink()
     else:
         harmed.write_bytes(harmed.read_bytes()[:-100])
-    text = failure(lambda: viewer.dims.set_current_step(0, 3))
+    text = failure(lambda: viewer.dims.set_current_step(0, 0))
+    assert CANARY not in text
+
+
+LEAK = pytest.mark.xfail(
+    reason="the traceback of a plane's reader shows the original's bytes: make_volume lets it pass"
+)
+
+
+@pytest.mark.parametrize(
+    "reopened", [False, pytest.param(True, marks=LEAK)], ids=["files", "bundle"]
+)
+def test_a_slice_that_cannot_be_decoded_names_no_patient(
+    make_napari_viewer, named, tmp_path, reopened
+):
+    good = imagecodecs.jpeg8_encode(np.full((16, 12), 90, np.uint8))
+    for number in range(4):
+        raw = _slice(
+            number,
+            good if number < 3 else good[:100] + b"broken" * 9,
+            ts.JPEG_BASELINE,
+            Rows=16,
+            Columns=12,
+            BitsAllocated=8,
+            BitsStored=8,
+            HighBit=7,
+            PixelRepresentation=0,
+        )
+        (named / f"IM{number}").write_bytes(raw)
+    viewer = make_napari_viewer()
+    viewer.open(str(named), plugin=PLUGIN)
+    if reopened:
+        viewer._new_labels()
+        viewer.layers.save(str(tmp_path / "case.ome.tif"))
+        viewer = make_napari_viewer()
+        viewer.open(str(tmp_path / "case.dcm-markup"), plugin=PLUGIN)
+    text = failure(lambda: viewer.dims.set_current_step(0, 0))
     assert CANARY not in text

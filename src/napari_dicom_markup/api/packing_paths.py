@@ -8,7 +8,13 @@ from napari_dicom_markup.api.layers import bundle_stem
 from napari_dicom_markup.api.opening import DiskFrames, make_volume, scan_steps
 from napari_dicom_markup.api.packing import Bundle, Case, pack_case
 from napari_dicom_markup.core.naming import series_name
-from napari_dicom_markup.errors import LabelsError, NothingToOpenError, SaveError
+from napari_dicom_markup.errors import (
+    LabelsError,
+    MarkupError,
+    NothingToOpenError,
+    PartlyPackedError,
+    SaveError,
+)
 from napari_dicom_markup.model.markup import Labels, LabelsStyle
 from napari_dicom_markup.model.sidecar import SIDECAR_SUFFIX
 from napari_dicom_markup.model.stack import Series
@@ -42,7 +48,7 @@ def pack_steps(
     painted = _assign(labels, series) if labels is not None else {}
     folder = out.parent if named else out
     make_folder(folder)
-    bundles = []
+    bundles, failures = [], []
     for one in series:
         stem = bundle_stem(out) if named else series_name(one.modality, one.uid)
         case = Case(
@@ -51,7 +57,15 @@ def pack_steps(
             labels=painted.get(one.uid, {}),
             images=frozenset(stack.index for stack in one.stacks) if image else frozenset(),
         )
-        bundles.append((yield from pack_case(case, folder, stem)))
+        try:
+            bundles.append((yield from pack_case(case, folder, stem)))
+        except MarkupError as error:
+            if len(series) == 1:
+                raise
+            failures.append(f"{stem}: {error}")
+    if failures:
+        message = f"{len(failures)} of {len(series)} series were not packed; the others are whole"
+        raise PartlyPackedError(message, tuple(failures))
     return tuple(bundles)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from napari_dicom_markup.api.packing import is_exact
 from napari_dicom_markup.api.parallel import in_order
 from napari_dicom_markup.core.capsule import rebuild
-from napari_dicom_markup.errors import DamagedError, SaveError, UnsafeNameError
+from napari_dicom_markup.errors import DamagedError, SaveError, UnsafeNameError, VersionError
 from napari_dicom_markup.model.progress import Step
 from napari_dicom_markup.model.sidecar import SIDECAR_SUFFIX
 from napari_dicom_markup.sinks.dicom import hash_file, make_folder, place, write_original
@@ -79,24 +79,38 @@ def restore_steps(
 ) -> Generator[Step, None, tuple[Report, ...]]:
     """Restore the originals of each sidecar under ``folder``.
 
+    Of several sidecars, one that cannot be read costs the others nothing: it is reported.
+
     Raises
     ------
     DamagedError, VersionError
-        A sidecar whose document cannot be read; nothing of it is written.
+        The one sidecar given cannot be read or holds an unsafe name; nothing is written.
     SaveError
         The folder cannot be written to.
     """
-    for sidecar in sidecars:  # all are readable before the first file is written
-        with SidecarReader(sidecar) as reader:
-            _check_names(reader)
+    refused = [report for sidecar in sidecars if (report := _refuse(sidecar, len(sidecars)))]
     make_folder(folder)
     reports = []
     with Staging(folder, "restore") as staging:
         handle = partial(_restore, folder, staging.folder)
         for sidecar in sidecars:
+            if any(report.sidecar == sidecar for report in refused):
+                continue
             files = yield from _each(sidecar, handle, "restoring")
             reports.append(Report(sidecar, tuple(files)))
-    return tuple(reports)
+    return (*reports, *refused)
+
+
+def _refuse(sidecar: Path, given: int) -> Report | None:
+    """Return a report on a sidecar of which nothing shall be written; raise if it is the only."""
+    try:
+        with SidecarReader(sidecar) as reader:
+            _check_names(reader)
+    except (DamagedError, VersionError) as error:
+        if given == 1:
+            raise
+        return Report(sidecar, (FileReport(sidecar.name, Outcome.DAMAGED, str(error)),))
+    return None
 
 
 def _check_names(reader: SidecarReader) -> None:

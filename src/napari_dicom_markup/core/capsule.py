@@ -126,6 +126,8 @@ def _encode_plane(plane: memoryview, layout: PlaneLayout) -> tuple[Part, bytes] 
         layout.rows, layout.columns, layout.samples
     )
     image = shifted[..., 0] if layout.samples == 1 else shifted
+    if int(image.max()) < 256:  # pyjpegls takes 16-bit arrays of 8 bits or fewer for bytes
+        image = image.astype(np.uint8)
     mode = None if layout.samples == 1 else 2
     try:
         coded = bytes(jpeg_ls.encode_array(np.ascontiguousarray(image), interleave_mode=mode))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import struct
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pydicom
 import pytest
@@ -17,6 +18,9 @@ from napari_dicom_markup.model.progress import Step, Steps
 from napari_dicom_markup.model.stack import Instance, Leftover, SourceFile
 from napari_dicom_markup.sources.dicom import scan
 from napari_dicom_markup.sources.dicom.scan import find_files, read_instances
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def element(tag: int, vr: str, value: bytes) -> bytes:
@@ -140,9 +144,9 @@ def test_an_image_without_a_series_can_still_be_opened(tmp_path):
     assert found.series_uid == ""
 
 
-def test_a_dicomdir_says_so():
-    path = Path(get_testdata_file("DICOMDIR", download=False))
-    assert reason(path) == (True, "DICOMDIR: an index of other files")
+def test_a_dicomdir_says_so(tmp_path):
+    shutil.copy(get_testdata_file("DICOMDIR", download=False), tmp_path)
+    assert reason(tmp_path) == (True, "DICOMDIR: an index of other files")
 
 
 def test_a_prefix_with_a_broken_data_set_is_still_dicom(tmp_path):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
-from pathlib import Path
+from typing import TYPE_CHECKING
 
+from napari_dicom_markup.sources.dicom.quiet import quiet_pydicom
 from napari_dicom_markup.standard.sop_classes import DICOMDIR
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _HEAD = 1024
 
@@ -33,8 +36,7 @@ def named_files(path: Path) -> list[tuple[Path, str]]:
     from pydicom.errors import InvalidDicomError
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # they quote values
+        with quiet_pydicom():
             records = dcmread(path).get("DirectoryRecordSequence") or []
             identifiers = [record.get("ReferencedFileID") for record in records]
     except (InvalidDicomError, ValueError, KeyError, AttributeError, TypeError, EOFError, OSError):

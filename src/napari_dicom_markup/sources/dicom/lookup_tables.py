@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dicom_markup.errors import DecodeError
+from napari_dicom_markup.sources.dicom.quiet import quiet_pydicom
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -25,6 +26,7 @@ _COLOURS = ("Red", "Green", "Blue")
 _ENTRIES = 1 << 16
 
 
+@quiet_pydicom()
 def read_palette(instance: Instance, raw: bytes | memoryview | None = None) -> Table:
     """Return the palette (PS3.3 C.7.9): RGB entries as they stand, segmented ones expanded.
 
@@ -52,6 +54,7 @@ def read_palette(instance: Instance, raw: bytes | memoryview | None = None) -> T
         raise DecodeError(message) from None
 
 
+@quiet_pydicom()
 def read_modality_lut(instance: Instance, raw: bytes | memoryview | None = None) -> Table:
     """Return the Modality LUT (PS3.3 C.11.1) of an instance whose ``values.lut`` is set.
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import io
 import struct
-import warnings
 import zlib
 from typing import TYPE_CHECKING, BinaryIO
 
 from napari_dicom_markup.errors import NotDicomError
 from napari_dicom_markup.model.stack import PixelElement
+from napari_dicom_markup.sources.dicom.quiet import quiet_pydicom
 from napari_dicom_markup.sources.dicom.walk import (
     PIXEL_KEYWORDS,
     PREFIX,
@@ -60,8 +60,7 @@ def read_unusual(stream: BinaryIO) -> Header:
         raise NotDicomError(_IMPLAUSIBLE)
     stream.seek(0)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # they quote values
+        with quiet_pydicom():
             header, plausible = _read_with_pydicom(stream, force=not prefixed)
     except (InvalidDicomError, *_BROKEN) as error:
         reason = f"DICOM that cannot be read ({type(error).__name__})" if prefixed else _IMPLAUSIBLE
