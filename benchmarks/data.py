@@ -7,17 +7,21 @@ what scanners write in number, order and size of elements.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
 
 SEED = 20261122
 ROOT = "1.2.826.0.1.3680043.8.498.20261122.7"
@@ -75,7 +79,8 @@ def make_labels(slices: int = 500, size: int = 512) -> NDArray[np.uint8]:
         low = np.maximum(centre - radius, 0).astype(int)
         high = np.minimum(centre + radius + 1, labels.shape).astype(int)
         box = tuple(map(slice, low, high))
-        z, y, x = (((np.arange(a, b) - c) / r) ** 2 for a, b, c, r in zip(low, high, centre, radius, strict=True))
+        ends = zip(low, high, centre, radius, strict=True)
+        z, y, x = (((np.arange(a, b) - c) / r) ** 2 for a, b, c, r in ends)
         wavy = 1 + 0.15 * np.sin(np.arange(low[2], high[2]) / 3)
         labels[box][z[:, None, None] + y[:, None] * wavy + x < 1] = number % 12 + 1
     return labels
@@ -169,7 +174,8 @@ def _header(series: Series) -> FileDataset:
     data = FileDataset("", {}, file_meta=meta, preamble=bytes(128))
     for keyword, value in _PUBLIC.items():
         setattr(data, keyword, value)
-    data.StudyInstanceUID, data.SeriesInstanceUID = f"{ROOT}.1.{(series.number + 3) // 4}", series.uid
+    data.StudyInstanceUID = f"{ROOT}.1.{(series.number + 3) // 4}"
+    data.SeriesInstanceUID = series.uid
     data.FrameOfReferenceUID, data.SeriesNumber = f"{ROOT}.4.{series.number}", series.number
     data.Rows = data.Columns = series.size
     data.ReferencedStudySequence = [_reference("1.2.840.10008.3.1.2.3.1", f"{ROOT}.5.1")]

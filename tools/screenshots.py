@@ -16,8 +16,11 @@ os.environ.setdefault("QT_API", "pyqt6")
 
 import napari
 import numpy as np
+from napari._app_model import get_app_model
 from PIL import Image
-from qtpy.QtGui import QGuiApplication
+from qtpy.QtCore import QPoint
+from qtpy.QtGui import QCursor, QGuiApplication
+from qtpy.QtTest import QSignalSpy, QTest
 from qtpy.QtWidgets import QApplication
 
 from napari_dicom_markup import api
@@ -28,6 +31,13 @@ PLUGIN = "napari-dicom-markup"
 LIMIT = 300_000
 """Bytes of a picture at most."""
 
+LESIONS = (((21, 51, 79), 26), ((16, 82, 51), 20), ((19, 57, 44), 12))
+"""Where the phantom has its lesions, (slice, row, column), and the brush that covers each."""
+
+BONE_HU = 500
+ANGLES = (0, 55, 0)
+"""From where the volume is seen: into the open half."""
+
 
 def main() -> None:
     """Take all pictures."""
@@ -36,7 +46,7 @@ def main() -> None:
         demo = api.demo(folder).result()
         viewer = napari.Viewer(title="napari", show=True)
         viewer.window.resize(*SIZE)
-        take_slices(viewer, demo)
+        take_slices(viewer, Path(folder) / "dicom")
         take_volume(viewer)
         take_menu(viewer)
         take_panel(viewer, demo, Path(folder))
@@ -45,42 +55,48 @@ def main() -> None:
 
 def settle(seconds: float = 0.6) -> None:
     """Let Qt draw, and its animations end."""
-    from qtpy.QtTest import QTest
-
     QTest.qWait(int(seconds * 1000))
 
 
-def take_slices(viewer: napari.Viewer, demo: api.Demo) -> None:
-    """Show a slice of the phantom with the labels of its bundle, and the brush."""
-    viewer.open(str(demo.bundle.sidecar), plugin=PLUGIN)
-    image, labels = viewer.layers
+def take_slices(viewer: napari.Viewer, dicom: Path) -> None:
+    """Show a slice of the phantom with painted lesions, and the brush over one of them."""
+    (image,) = viewer.open(str(dicom), plugin=PLUGIN)
     image.contrast_limits = (-150, 250)
+    viewer._new_labels()
+    labels = viewer.layers[-1]
+    labels.mode, labels.n_edit_dimensions = "paint", 3
+    for number, (centre, size) in enumerate(LESIONS, start=1):
+        labels.brush_size = size
+        labels.paint(centre, number)
+    labels.n_edit_dimensions, labels.brush_size, labels.selected_label = 2, 12, 1
     labels.opacity = 0.55
-    viewer.dims.set_current_step(0, 19)
-    viewer.layers.selection = {labels}
-    labels.mode, labels.selected_label, labels.brush_size = "paint", 2, 6
+    viewer.dims.set_current_step(0, 20)
     viewer.canvas.overlays.scale_bar.visible = True
     viewer.reset_view()
+    settle()
+    native = viewer.window._qt_viewer.canvas.native
+    QTest.mouseMove(native, QPoint(native.width() // 2 + 125, native.height() // 2 - 30))
     save(viewer, "phantom-2d.png")
 
 
 def take_volume(viewer: napari.Viewer) -> None:
-    """Show the labels in three dimensions: half of the skull, with the lesion in it."""
+    """Show the lesions in three dimensions, in one half of the skull."""
     image, labels = viewer.layers
-    painted = labels.data.copy()
-    labels.data = np.where(np.arange(painted.shape[2]) < painted.shape[2] // 2, painted, 0) + (
-        np.where(painted == 2, 2, 0) * (np.arange(painted.shape[2]) >= painted.shape[2] // 2)
-    ).astype(painted.dtype)
-    image.visible = False
-    labels.opacity = 1
+    half = np.asarray(image.data) > BONE_HU
+    half[:, :, half.shape[2] // 2 :] = False
+    grid = {key: getattr(image, key) for key in ("scale", "translate", "units", "axis_labels")}
+    skull = viewer.add_labels(half.astype(np.uint8), name="skull", **grid)
+    skull.colormap = {1: (0.9, 0.87, 0.78, 1), None: (0, 0, 0, 0)}
+    viewer.layers.selection = {labels}
+    image.visible, skull.opacity, labels.opacity = False, 1, 1
     labels.mode = "pan_zoom"
     viewer.dims.ndisplay = 3
     viewer.reset_view()
-    viewer.scene.camera.angles = (10, -35, 15)
+    viewer.scene.camera.angles = ANGLES
+    QTest.mouseMove(viewer.window._qt_viewer.canvas.native, QPoint(3, 3))
     save(viewer, "phantom-3d.png")
-    labels.data = painted
-    image.visible = True
-    labels.opacity = 0.55
+    viewer.layers.remove(skull)
+    image.visible, labels.opacity = True, 0.55
     viewer.dims.ndisplay = 2
     viewer.reset_view()
 
@@ -89,6 +105,7 @@ def take_menu(viewer: napari.Viewer) -> None:
     """Show File ▸ IO Utilities open; menus are windows of their own, so the screen is taken."""
     window = viewer.window._qt_window
     window.move(0, 0)
+    QCursor.setPos(1500, 900)
     menu = viewer.window.file_menu
     menu.popup(window.menuBar().mapToGlobal(window.menuBar().rect().bottomLeft()))
     settle()
@@ -109,9 +126,9 @@ def take_menu(viewer: napari.Viewer) -> None:
 
 def take_panel(viewer: napari.Viewer, demo: api.Demo, folder: Path) -> None:
     """Restore by the panel, and show its result."""
-    from qtpy.QtTest import QSignalSpy
-
-    _, panel = viewer.window.add_plugin_dock_widget(PLUGIN, "Restore DICOM")
+    get_app_model().commands.execute_command(f"{PLUGIN}.restore").result()
+    settle()
+    panel = viewer.window.dock_widgets["Restore DICOM (DICOM markup)"]
     bundles = Path(folder) / "bundle"
     os.chdir(folder)
     panel.add_sidecars([path.relative_to(folder) for path in bundles.glob("*.dcm-markup")])

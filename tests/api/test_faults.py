@@ -453,7 +453,7 @@ def test_a_reopened_case_whose_sidecar_went_is_refused(other: str, source: Path,
     with pytest.raises(MarkupError, match=r"case\.dcm-markup"):
         api.save_layers(out / "again", layers.tuples).result()
     assert tree(out) == before
-    with pytest.raises(DamagedError, match=r"case\.dcm-markup|damaged"):
+    with pytest.raises(DamagedError):
         np.asarray(layers.tuples[0][0])
 
 

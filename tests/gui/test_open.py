@@ -88,6 +88,12 @@ def test_the_menu_opens_a_bundle_by_any_of_its_files(make_napari_viewer, demo, m
     np.testing.assert_array_equal(viewer.layers[0].data[20], phantom_values()[20])
 
 
+def test_a_sidecar_that_is_dropped_opens_without_a_reader_dialog(make_napari_viewer, demo):
+    viewer = make_napari_viewer()
+    viewer.window._qt_viewer._qt_open([str(demo.bundle.sidecar)], stack=False)
+    assert [type(layer).__name__ for layer in viewer.layers] == ["Image", "Labels"]
+
+
 @pytest.mark.parametrize("command", ["open_folder", "open_bundle"])
 def test_a_cancelled_dialog_opens_nothing(make_napari_viewer, monkeypatch, notices, command):
     viewer = make_napari_viewer()

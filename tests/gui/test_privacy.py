@@ -11,9 +11,10 @@ import pytest
 
 pytest.importorskip("napari", reason="napari is not installed")
 
+from tests.data import build_image
+
 from napari_dicom_markup.errors import MarkupError
 from napari_dicom_markup.standard import transfer_syntax as ts
-from tests.data import build_image
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,9 +95,10 @@ def failure(verb) -> str:
     return Notification.from_exception(caught.value).as_text()
 
 
-def test_no_layer_notification_or_setting_names_the_patient(
-    make_napari_viewer, named, tmp_path, notices
+def test_no_layer_notification_setting_or_log_names_the_patient(
+    make_napari_viewer, named, tmp_path, notices, caplog
 ):
+    caplog.clear()
     viewer = make_napari_viewer()
     viewer.open(str(named), plugin=PLUGIN)
     viewer._new_labels()
@@ -108,6 +110,7 @@ def test_no_layer_notification_or_setting_names_the_patient(
     again.open(str(tmp_path / "case.dcm-markup"), plugin=PLUGIN)
     assert len(again.layers) == 2
     assert CANARY not in shown(again, notices)
+    assert CANARY not in caplog.text
 
 
 def test_no_tiff_of_a_bundle_names_the_patient(make_napari_viewer, named, tmp_path):
@@ -189,7 +192,7 @@ LEAK = pytest.mark.xfail(
     "reopened", [False, pytest.param(True, marks=LEAK)], ids=["files", "bundle"]
 )
 def test_a_slice_that_cannot_be_decoded_names_no_patient(
-    make_napari_viewer, named, tmp_path, reopened
+    make_napari_viewer, named, tmp_path, notices, reopened
 ):
     good = imagecodecs.jpeg8_encode(np.full((16, 12), 90, np.uint8))
     for number in range(4):
@@ -210,6 +213,8 @@ def test_a_slice_that_cannot_be_decoded_names_no_patient(
     if reopened:
         viewer._new_labels()
         viewer.layers.save(str(tmp_path / "case.ome.tif"))
+        assert len(notices) == 1
+        assert notices[0].message.startswith("no image TIFF for stack 1")
         viewer = make_napari_viewer()
         viewer.open(str(tmp_path / "case.dcm-markup"), plugin=PLUGIN)
     text = failure(lambda: viewer.dims.set_current_step(0, 0))

@@ -55,7 +55,7 @@ def test_a_click_restores_every_original_byte_for_byte(panel, qtbot, demo, tmp_p
     with qtbot.waitSignal(panel.run.ended, timeout=30_000):
         click(qtbot, panel.restore_button)
     assert hashes(tmp_path / "again") == hashes(originals(demo))
-    assert "40 files, all exact\n  40 × exact" in panel.result.toPlainText()
+    assert "40 originals, all is well\n  40 × exact" in panel.result.toPlainText()
     assert panel.show_button.isVisible()
     assert not panel.run.cancel_button.isVisible()
 
@@ -69,7 +69,7 @@ def test_a_second_restore_overwrites_nothing_and_names_what_differs(panel, qtbot
     with qtbot.waitSignal(panel.run.ended, timeout=30_000):
         click(qtbot, panel.restore_button)
     text = panel.result.toPlainText()
-    assert "NOT all exact" in text
+    assert "NOT all is well" in text
     assert "38 × exact, and already there" in text
     assert "IM00007: another file has the name" in text
     assert "IM00008" not in text
@@ -81,7 +81,13 @@ def test_verify_writes_nothing(panel, qtbot, demo):
     panel.add_sidecars([demo.bundle.sidecar, demo.bundle.sidecar])
     with qtbot.waitSignal(panel.run.ended, timeout=30_000):
         click(qtbot, panel.verify_button)
-    assert "42 files, all exact" in panel.result.toPlainText()  # with two TIFFs
+    stem = demo.bundle.sidecar.name.removesuffix(".dcm-markup")
+    assert panel.result.toPlainText().splitlines() == [
+        f"{stem}.dcm-markup: 40 originals, all is well",
+        "  40 × exact",
+        f"  {stem}.ome.tif: exact",
+        f"  {stem}.image.ome.tif: exact",
+    ]
     assert hashes(demo.bundle.sidecar.parent) == before
     assert not panel.show_button.isVisible()
 

@@ -10,9 +10,10 @@ import pytest
 
 pytest.importorskip("napari", reason="napari is not installed")
 
+from tests.data import CORPUS, needs_corpus
+
 from napari_dicom_markup import api
 from napari_dicom_markup.errors import MarkupError
-from tests.data import CORPUS, needs_corpus
 
 pytestmark = pytest.mark.gui
 

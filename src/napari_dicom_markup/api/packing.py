@@ -96,8 +96,7 @@ def pack_case(case: Case, folder: Path, stem: str) -> Generator[Step, None, Bund
     name = f"{stem}{SIDECAR_SUFFIX}"
     _check_unchanged(case)
     with Staging(folder, stem) as staging, writing(stem):
-        written = yield from _stage(case, staging.folder, stem)
-        yield from _prove(staging.folder, stem, written)
+        written = yield from _stage_proven(case, staging.folder, stem)
         _check_unchanged(case)
         recorded = _check_target(folder / name, staging.folder / name)
         tiffs = [f"{stem}{record.suffix}" for record in written.tiffs]
@@ -135,11 +134,30 @@ def _is_unchanged(file: SourceFile) -> bool:
     return (status.st_size, status.st_mtime_ns) == (file.size, file.mtime_ns)
 
 
-def _stage(case: Case, folder: Path, stem: str) -> Generator[Step, None, Written]:
+def _stage_proven(case: Case, folder: Path, stem: str) -> Generator[Step, None, Written]:
+    """Write all parts and prove them from the disk.
+
+    Where the proof of an original fails, a codec lost something: then all is written again, each
+    plane decoded as soon as it is encoded, and kept as it was where it does not come back.
+    """
+    for checked in (False, True):
+        written = yield from _stage(case, folder, stem, checked=checked)
+        if (yield from _prove_originals(folder / f"{stem}{SIDECAR_SUFFIX}")):
+            yield from _prove_tiffs(folder, stem, written)
+            return written
+        for name in (SIDECAR_SUFFIX, *(record.suffix for record in written.tiffs)):
+            (folder / f"{stem}{name}").unlink()
+    message = f"{stem} was not written: the proof of an original failed"
+    raise SaveError(message)
+
+
+def _stage(
+    case: Case, folder: Path, stem: str, *, checked: bool
+) -> Generator[Step, None, Written]:
     written = Written()
     with SidecarWriter(folder / f"{stem}{SIDECAR_SUFFIX}") as writer:
         if case.sidecar is None:
-            yield from _seal_files(case.series.files, _instances(case.series), writer, written)
+            yield from _seal_files(case.series, writer, written, checked=checked)
         else:
             yield from _copy_originals(case.sidecar, case.series, writer, written)
         written.blocks = writer.end_originals()
@@ -158,13 +176,12 @@ def _instances(series: Series) -> dict[str, Instance]:
 
 
 def _seal_files(
-    files: Sequence[SourceFile],
-    instances: dict[str, Instance],
-    writer: SidecarWriter,
-    written: Written,
+    series: Series, writer: SidecarWriter, written: Written, *, checked: bool
 ) -> Generator[Step, None, None]:
+    files, instances = series.files, _instances(series)
+
     def seal(file: SourceFile) -> _Sealed:
-        return _seal(file, instances.get(file.relative))
+        return _seal(file, instances.get(file.relative), checked=checked)
 
     for number, (file, sealed) in enumerate(zip(files, in_order(seal, files), strict=True)):
         written.note_original(number, file.relative, sealed.capsule)
@@ -172,7 +189,7 @@ def _seal_files(
         yield Step(number + 1, len(files), "packing originals")
 
 
-def _seal(file: SourceFile, instance: Instance | None) -> _Sealed:
+def _seal(file: SourceFile, instance: Instance | None, *, checked: bool) -> _Sealed:
     """Take one file apart; it must still be what was scanned."""
     try:
         raw = _read(file)
@@ -181,7 +198,7 @@ def _seal(file: SourceFile, instance: Instance | None) -> _Sealed:
     if len(raw) != file.size:
         raise _changed(file)
     claims = claim_pixels(raw, instance) if instance is not None else []
-    encapsulated = encapsulate(raw, claims)
+    encapsulated = encapsulate(raw, claims, checked=checked)
     path, escaped = store_path(file.relative)
     digest = hashlib.sha256(raw).hexdigest()
     return _Sealed(Capsule(path, len(raw), digest, encapsulated.parts, escaped), encapsulated)
@@ -281,15 +298,19 @@ def _planes(volume: Volume) -> Iterator[NDArray[Any]]:
     return in_order(volume.array.__getitem__, leading)
 
 
-def _prove(folder: Path, stem: str, written: Written) -> Generator[Step, None, None]:
-    """Read back what was staged: rebuild every original, and decode every TIFF."""
-    with SidecarReader(folder / f"{stem}{SIDECAR_SUFFIX}") as reader:
-        proofs = in_order(is_exact, originals_of(reader))
-        for done, exact in enumerate(proofs, start=1):
+def _prove_originals(sidecar: Path) -> Generator[Step, None, bool]:
+    """Read the sidecar back and say whether every original is rebuilt from it."""
+    with SidecarReader(sidecar) as reader:
+        total = reader.sidecar.files
+        for done, exact in enumerate(in_order(is_exact, originals_of(reader)), start=1):
             if not exact:
-                message = f"{stem} was not written: the proof of an original failed"
-                raise SaveError(message)
-            yield Step(done, reader.sidecar.files, "proving originals")
+                return False
+            yield Step(done, total, "proving originals")
+    return True
+
+
+def _prove_tiffs(folder: Path, stem: str, written: Written) -> Generator[Step, None, None]:
+    """Read the TIFFs back and decode every plane."""
     for record in written.tiffs:
         proof = verify_tiff(folder / f"{stem}{record.suffix}", record)
         if proof.state is not TiffState.EXACT:

@@ -36,6 +36,13 @@ PACK_CHUNK = 16 << 20
 PLANE_LIMIT = 1 << 31
 """No plane is larger: a declared size above this is damage, not an image."""
 
+LARGE_PLANE = 1 << 17
+"""Numbers from which a plane goes to imagecodecs, which encodes outside Python's lock.
+
+It codes 16 bit numbers with a precision of 16 bits whatever their range: some 2 kB more a plane
+than pyjpegls takes, which counts in small planes and is 1 % of a CT's 512 × 512.
+"""
+
 XZ_PRESET = 6
 """notes on formats: concatenated headers gain nothing from a higher preset."""
 
@@ -49,10 +56,14 @@ class Encapsulated:
     payload: tuple[bytes, ...]
 
 
-def encapsulate(raw: bytes | memoryview, claims: Iterable[Claim]) -> Encapsulated:
+def encapsulate(
+    raw: bytes | memoryview, claims: Iterable[Claim], *, checked: bool = True
+) -> Encapsulated:
     """Take a file apart into parts from which :func:`rebuild` makes it again.
 
-    Claims that overlap, run past the end or do not hold are kept as literal bytes.
+    Claims that overlap, run past the end or do not hold are kept as literal bytes. Unless
+    ``checked``, codecs are believed to be lossless: that is for who proves the capsule later, and
+    has it made again, checked, where the proof fails.
     """
     view = memoryview(raw)
     pieces: list[tuple[Part, bytes]] = []
@@ -62,7 +73,7 @@ def encapsulate(raw: bytes | memoryview, claims: Iterable[Claim]) -> Encapsulate
         if claim.offset < at or claim.length <= 0 or end > len(view):
             continue
         pieces += _literal(view[at : claim.offset])
-        pieces += _claimed(view[claim.offset : end], claim.layout)
+        pieces += _claimed(view[claim.offset : end], claim.layout, checked=checked)
         at = end
     pieces += _literal(view[at:])
     return _join(pieces)
@@ -101,7 +112,9 @@ def _pack(chunk: bytes) -> tuple[Part, bytes]:
     return Part(PartKind.PACKED, len(chunk), len(packed)), packed
 
 
-def _claimed(run: memoryview, layout: PlaneLayout | None) -> list[tuple[Part, bytes]]:
+def _claimed(
+    run: memoryview, layout: PlaneLayout | None, *, checked: bool
+) -> list[tuple[Part, bytes]]:
     if layout is None:
         return [(Part(PartKind.VERBATIM, len(run), len(run)), bytes(run))]
     if not 0 < layout.size <= PLANE_LIMIT or layout.width not in {1, 2}:
@@ -111,27 +124,26 @@ def _claimed(run: memoryview, layout: PlaneLayout | None) -> list[tuple[Part, by
     for at in range(0, whole, layout.size):
         plane = run[at : at + layout.size]
         coded = _encode_plane(plane, layout)
-        pieces += _literal(plane) if coded is None else [coded]
+        holds = coded is not None and (not checked or _comes_back(*coded, plane))
+        pieces += [coded] if coded is not None and holds else _literal(plane)
     return pieces + _literal(run[whole:])
 
 
 def _encode_plane(plane: memoryview, layout: PlaneLayout) -> tuple[Part, bytes] | None:
-    """Return a plane as JPEG-LS, or None where it does not come back exactly or smaller."""
-    import jpeg_ls  # of pyjpegls: unlike imagecodecs it writes the precision that is needed
-
+    """Return a plane as JPEG-LS, or None where that cannot hold it or is not smaller."""
     numbers = np.frombuffer(plane, dtype=_dtype(layout.width, big_endian=layout.big_endian))
     native = numbers.astype(f"=u{layout.width}", copy=False)
     base = _base(native)
-    shifted = np.subtract(native, native.dtype.type(base)).reshape(
-        layout.rows, layout.columns, layout.samples
-    )
-    image = shifted[..., 0] if layout.samples == 1 else shifted
-    if int(image.max()) < 256:  # pyjpegls takes 16-bit arrays of 8 bits or fewer for bytes
-        image = image.astype(np.uint8)
-    mode = None if layout.samples == 1 else 2
+    shifted = native - native.dtype.type(base)
+    if layout.width > 1 and int(shifted.max()) < 256:
+        # pyjpegls takes 16-bit arrays of 8 bits or fewer for bytes
+        shifted = shifted.astype(np.uint8)
+    shape = (layout.rows, layout.columns, layout.samples)
     try:
-        coded = bytes(jpeg_ls.encode_array(np.ascontiguousarray(image), interleave_mode=mode))
+        coded = _encode_image(shifted.reshape(shape[: 2 if layout.samples == 1 else 3]))
     except (RuntimeError, ValueError, TypeError):  # a matrix that JPEG-LS cannot hold
+        return None
+    if len(coded) >= len(plane):
         return None
     part = Part(
         PartKind.PLANE,
@@ -144,9 +156,33 @@ def _encode_plane(plane: memoryview, layout: PlaneLayout) -> tuple[Part, bytes] 
         base=base,
         big_endian=layout.big_endian,
     )
-    if len(coded) >= len(plane) or _decode_plane(part, coded) != plane:
-        return None
     return part, coded
+
+
+def _comes_back(part: Part, coded: bytes, plane: memoryview) -> bool:
+    try:
+        return _decode_plane(part, coded) == plane
+    except DamagedError:
+        return False
+
+
+def _encode_image(image: NDArray[np.unsignedinteger]) -> bytes:
+    """Return a JPEG-LS image whose first marker is its frame header, by either codec."""
+    if image.size >= LARGE_PLANE:
+        import imagecodecs
+
+        return _without_spiff(bytes(imagecodecs.jpegls_encode(image)))
+    import jpeg_ls  # of pyjpegls: unlike imagecodecs it writes the precision that is needed
+
+    return bytes(jpeg_ls.encode_array(image, interleave_mode=None if image.ndim == 2 else 2))
+
+
+def _without_spiff(coded: bytes) -> bytes:
+    """Leave out the segments APP8 of a SPIFF header (ISO 14495-1 annex F), which says no more."""
+    at = 2
+    while coded[at : at + 2] == b"\xff\xe8":
+        at += 2 + int.from_bytes(coded[at + 2 : at + 4], "big")
+    return coded[:2] + coded[at:]
 
 
 def _dtype(width: int, *, big_endian: bool) -> np.dtype[np.unsignedinteger]:
@@ -224,9 +260,9 @@ def _decode_plane(part: Part, stored: bytes) -> bytes:
     except (imagecodecs.JpeglsError, ValueError, RuntimeError, MemoryError):
         message = "a plane's JPEG-LS image does not decode"
         raise DamagedError(message) from None
-    numbers = image.astype(f"=u{part.width}", copy=False) + np.dtype(f"u{part.width}").type(
-        part.base & ((1 << (8 * part.width)) - 1)
-    )
+    numbers = image.astype(f"=u{part.width}", copy=False)
+    base = numbers.dtype.type(part.base & ((1 << (8 * part.width)) - 1))
+    np.add(numbers, base, out=numbers)
     return _whole(
         numbers.astype(_dtype(part.width, big_endian=part.big_endian), copy=False).tobytes(),
         part.length,

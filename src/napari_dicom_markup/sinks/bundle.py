@@ -101,12 +101,13 @@ class SidecarWriter:
 
     def copy_block(self, block: Block, read: Callable[[str], Iterable[bytes]]) -> None:
         """Copy a block of another sidecar, whose entries ``read`` yields by name."""
-        for suffix in ("bin", "xz", "json"):
+        payload = f"{block.name}.bin"
+        with self._zip.open(_entry(payload), "w", force_zip64=True) as target:
+            for chunk in read(payload):
+                target.write(chunk)
+        for suffix in ("xz", "json"):  # written as they were first: the same bytes come out
             name = f"{block.name}.{suffix}"
-            entry = _entry(name, deflated=suffix == "json")
-            with self._zip.open(entry, "w", force_zip64=True) as target:
-                for chunk in read(name):
-                    target.write(chunk)
+            self._zip.writestr(_entry(name, deflated=suffix == "json"), b"".join(read(name)))
         self._blocks.append(block)
 
     def end_originals(self) -> tuple[Block, ...]:

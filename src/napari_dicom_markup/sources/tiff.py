@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import math
 import re
-import threading
 import xml.etree.ElementTree as ET
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ import numpy as np
 
 from napari_dicom_markup.errors import DamagedError, LabelsError, MarkupError
 from napari_dicom_markup.model.sidecar import LINK_NAMESPACE, TIFF_SOFTWARE
+from napari_dicom_markup.sources.quiet import quiet_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -347,27 +346,13 @@ def _mapped(annotation: ET.Element, key: str) -> str | None:
     return next((m.text for m in annotation.iter() if m.get("K") == key), None)
 
 
-class _ThisThread(logging.Filter):
-    """Drop what the thread that made it logs: tifffile reports damage that we raise for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._thread = threading.get_ident()
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Let the records of other threads pass."""
-        return record.thread != self._thread
-
-
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     """Open a TIFF; all that its bytes may break becomes DamagedError, with the file's name only."""
     from tifffile import TiffFile
 
-    logger, mute = logging.getLogger("tifffile"), _ThisThread()
-    logger.addFilter(mute)
     try:
-        with TiffFile(path) as tiff:
+        with quiet_log("tifffile"), TiffFile(path) as tiff:
             yield tiff
     except MarkupError:
         raise
@@ -377,5 +362,3 @@ def _opened(path: Path) -> Iterator[Any]:
     except Exception as error:  # noqa: BLE001 - damaged bytes raise anything in a decoder
         message = f"{path.name} cannot be read as TIFF ({type(error).__name__})"
         raise DamagedError(message, part=path.name) from None
-    finally:
-        logger.removeFilter(mute)

@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_dicom_markup import api
-from napari_dicom_markup.api import Outcome, Report, Step, Steps
+from napari_dicom_markup.api import FileReport, Outcome, Report, Step, Steps
 from napari_dicom_markup.widgets.running import Cancelled, Ended, Finished, RunBar
 
 _INTRODUCTION = (
@@ -180,17 +180,19 @@ def describe_reports(reports: Sequence[Report]) -> str:
 
 
 def _describe(report: Report) -> str:
-    word = "all exact" if report.ok else "NOT all exact"
-    lines = [f"{_printable(report.sidecar.name)}: {len(report.files)} files, {word}"]
+    word = "all is well" if report.ok else "NOT all is well"
+    lines = [f"{_printable(report.sidecar.name)}: {len(report.files)} originals, {word}"]
     lines += [f"  {count} × {outcome}" for outcome in Outcome if (count := report.count(outcome))]
+    lines += [f"  {_printable(tiff.path)}: {tiff.outcome}" for tiff in report.tiffs]
     others = [one for one in report.files if one.outcome not in (Outcome.EXACT, Outcome.PRESENT)]
-    lines += [
-        f"  {_printable(one.path)}: {one.outcome}" + (f" ({one.detail})" if one.detail else "")
-        for one in others[:_LISTED]
-    ]
+    lines += [f"  {_printable(one.path)}: {_reason(one)}" for one in others[:_LISTED]]
     if len(others) > _LISTED:
         lines.append(f"  and {len(others) - _LISTED} more")
     return "\n".join(lines)
+
+
+def _reason(file: FileReport) -> str:
+    return f"{file.outcome} ({file.detail})" if file.detail else str(file.outcome)
 
 
 def _printable(name: str) -> str:

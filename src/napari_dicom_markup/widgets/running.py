@@ -149,7 +149,7 @@ class RunBar(QWidget):  # type: ignore[misc]  # qtpy has no types
         self.bar.setVisible(True)
         self.cancel_button.setVisible(True)
         self.cancel_button.setEnabled(True)
-        self.text.setText("starting")
+        self._tell("starting")
         self.started.emit()
         worker.start()
 
@@ -157,33 +157,36 @@ class RunBar(QWidget):  # type: ignore[misc]  # qtpy has no types
         """Ask the running verb to stop after its present step."""
         if self._worker is not None:
             self.cancel_button.setEnabled(False)
-            self.text.setText("cancelling")
+            self._tell("cancelling")
             self._worker.quit()
 
     def _show(self, step: Step) -> None:
         if self.cancel_button.isEnabled():
             self.bar.setRange(0, step.total)
             self.bar.setValue(step.done)
-            self.text.setText(step.what)
+            self._tell(step.what)
 
     def _end(self) -> None:
         run, self._run, self._worker = self._run, None, None
         if run is None:
             return
-        self._rest(_TEXTS[type(run.ended)])
+        self._rest(_describe(run.ended))
         if isinstance(run.ended, Failed):
-            self.text.setText(run.ended.text)
             show_error(run.ended.text)
         self.ended.emit(run.ended)
 
     def _rest(self, text: str) -> None:
         self.bar.setVisible(False)
         self.cancel_button.setVisible(False)
+        self._tell(text)
+
+    def _tell(self, text: str) -> None:
         self.text.setText(text)
+        self.text.setVisible(bool(text))
 
 
-_TEXTS: dict[type, str] = {
-    Finished: "",
-    Failed: "",
-    Cancelled: "Cancelled: nothing half-written is left.",
-}
+def _describe(ended: Ended) -> str:
+    """Return what is said under the bar when a verb has ended."""
+    if isinstance(ended, Cancelled):
+        return "Cancelled: nothing half-written is left."
+    return ended.text if isinstance(ended, Failed) else ""

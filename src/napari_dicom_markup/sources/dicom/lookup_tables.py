@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dicom_markup.errors import DecodeError
-from napari_dicom_markup.sources.dicom.quiet import quiet_pydicom
+from napari_dicom_markup.sources.quiet import quiet_pydicom
 
 if TYPE_CHECKING:
     from pydicom import Dataset

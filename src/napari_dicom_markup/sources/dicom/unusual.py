@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from napari_dicom_markup.errors import NotDicomError
 from napari_dicom_markup.model.stack import PixelElement
-from napari_dicom_markup.sources.dicom.quiet import quiet_pydicom
 from napari_dicom_markup.sources.dicom.walk import (
     PIXEL_KEYWORDS,
     PREFIX,
@@ -21,6 +20,7 @@ from napari_dicom_markup.sources.dicom.walk import (
     Header,
     pixel_element,
 )
+from napari_dicom_markup.sources.quiet import quiet_pydicom
 from napari_dicom_markup.standard.attributes import ATTRIBUTES, INDEX, VALUE_BYTES, Attribute
 from napari_dicom_markup.standard.transfer_syntax import DEFLATED_LE
 

@@ -9,8 +9,8 @@ import warnings
 
 from tests.series import CANARY, make_data_set, stored_values
 
-from napari_dicom_markup.sources.dicom.quiet import quiet_pydicom
 from napari_dicom_markup.sources.dicom.unusual import read_unusual
+from napari_dicom_markup.sources.quiet import quiet_pydicom
 
 
 def test_odd_values_reach_no_warning_and_no_log(caplog):

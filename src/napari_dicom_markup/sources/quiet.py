@@ -1,4 +1,4 @@
-"""Call pydicom without its warnings and log records: they quote the values of elements."""
+"""Call libraries without their log records and warnings, which quote what files hold."""
 
 from __future__ import annotations
 
@@ -25,13 +25,19 @@ class _NotThisThread(logging.Filter):
 
 
 @contextmanager
+def quiet_log(name: str) -> Iterator[None]:
+    """Keep what a library logs in this thread from the program's logs."""
+    logger, silence = logging.getLogger(name), _NotThisThread()
+    logger.addFilter(silence)
+    try:
+        yield
+    finally:
+        logger.removeFilter(silence)
+
+
+@contextmanager
 def quiet_pydicom() -> Iterator[None]:
-    """Keep what pydicom says in this thread from the program's warnings and logs."""
-    logger, silence = logging.getLogger("pydicom"), _NotThisThread()
-    with _ONE_AT_A_TIME, warnings.catch_warnings():
+    """Keep pydicom's warnings and log records, which quote values, from the program."""
+    with _ONE_AT_A_TIME, warnings.catch_warnings(), quiet_log("pydicom"):
         warnings.simplefilter("ignore")
-        logger.addFilter(silence)
-        try:
-            yield
-        finally:
-            logger.removeFilter(silence)
+        yield

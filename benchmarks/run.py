@@ -1,0 +1,305 @@
+"""Measure this package against its peers: ``python benchmarks/run.py [--quick] [--jobs …]``.
+
+Every run is a process of its own. Contenders of a job take turns, and the medians are compared:
+on a busy machine the times say little, the ratios do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import data
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+HERE = Path(__file__).parent
+ROUNDS = 3
+
+Run = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """Who does a job: its name in the table, and its function in ``ours`` or ``peers``.
+
+    ``target`` is how many times faster than it we mean to be; below 1, how much slower we may be.
+    A ``slow`` one runs once.
+    """
+
+    name: str
+    function: str
+    target: float | None = None
+    slow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A row of the table: our function, the peers', and the paths that all of them take.
+
+    ``limit`` is the most seconds, ``memory`` the most times the array's bytes that we may take.
+    """
+
+    title: str
+    ours: str
+    peers: tuple[Contender, ...]
+    paths: tuple[str, ...]
+    limit: float | None = None
+    memory: float | None = None
+
+
+_COPIES = (Contender("cp -r", "cp", None), Contender("cp -r, to the disk", "cp_to_disk", None))
+
+
+def _copies(slower: int) -> tuple[Contender, ...]:
+    return (
+        Contender("cp -r", "cp", 1 / slower),
+        Contender("cp -r, until it is on the disk", "cp_to_disk"),
+    )
+
+
+JOBS = {
+    "scan": (
+        Job("scan and group {files:,} files", "scan", (
+            Contender("SimpleITK GetGDCMSeriesIDs", "simpleitk_scan", 15),
+            Contender("dicomsdl, header loop", "dicomsdl_scan", slow=True),
+            Contender("dcm2niix, list of series", "dcm2niix_scan", slow=True),
+            Contender("pydicom, header loop", "pydicom_scan", slow=True),
+        ), ("tree",), limit=3.0),
+    ),
+    "first": (
+        Job("first picture of {slices} slices", "first", (
+            Contender("SimpleITK, load and take it", "simpleitk_first", 15),
+            Contender("pydicom, header loop and slice", "pydicom_first"),
+            Contender("dcm2niix and nibabel", "dcm2niix_first"),
+        ), ("ct",)),
+    ),
+    "load": (
+        Job("load {slices} slices", "load", (
+            Contender("SimpleITK ImageSeriesReader", "simpleitk_load", 10),
+            Contender("dicomsdl loop", "dicomsdl_load"),
+            Contender("dcm2niix and nibabel", "dcm2niix_load"),
+            Contender("pydicom loop", "pydicom_load"),
+        ), ("ct",), memory=1.4),
+    ),
+    "pack": (
+        Job("pack {slices} slices, sidecar only", "pack", _copies(20), ("ct", "out")),
+        Job("pack {slices} slices, sidecar and image", "pack_with_image", (
+            Contender("cp -r", "cp"),
+            Contender("cp -r, until it is on the disk", "cp_to_disk"),
+        ), ("ct", "out")),
+    ),
+    "restore": (
+        Job("restore {slices} slices", "restore", _copies(10), ("packed", "out")),
+    ),
+    "labels": (
+        Job("write labels of {slices} slices", "labels", (
+            Contender("tifffile.imwrite, zlib", "tifffile_labels", 1 / 1.5),
+        ), ("labels", "ct", "out")),
+    ),
+    "imports": (),
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class Bench:
+    """The data of a session, made when a job first asks for them, and its table."""
+
+    folder: Path
+    quick: bool
+    console: Console
+    table: Table
+    made: dict[str, Path] = field(default_factory=dict)
+    missed: list[str] = field(default_factory=list)
+
+    @property
+    def slices(self) -> int:
+        return 100 if self.quick else 500
+
+    @property
+    def files(self) -> int:
+        return 2_000 if self.quick else 10_000
+
+    def path(self, name: str) -> Path:
+        """Return where ``name`` is, and make it where it is not yet; "out" is always new."""
+        path = self.folder / name
+        if name == "out":
+            shutil.rmtree(path, ignore_errors=True)
+            path.unlink(missing_ok=True)
+        elif name not in self.made:
+            self.console.print(f"making {name} …")
+            self.made[name] = self._make(name, path)
+        return self.made.get(name, path)
+
+    def _make(self, name: str, path: Path) -> Path:
+        if name == "ct":
+            data.make_ct(path, self.slices)
+        elif name == "tree":
+            data.make_tree(path, self.files)
+        elif name == "packed":
+            _spawn("ours", "pack", self.path("ct"), path)
+            return next(path.glob("*.dcm-markup"))
+        else:
+            np.save(path.with_suffix(".npy"), data.make_labels(self.slices))
+            return path.with_suffix(".npy")
+        return path
+
+
+def _spawn(module: str, function: str, *paths: Path) -> Run:
+    """Run a job in a process of its own, when what was written before is on the disk."""
+    if hasattr(os, "sync"):
+        os.sync()
+    command = [sys.executable, "child.py", module, function, *map(str, paths)]
+    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{module}.{function} failed:\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def measure(bench: Bench, job: Job, rounds: int) -> None:
+    """Let all contenders of a job take turns, and add their rows to the table."""
+    ours = Contender("this package", job.ours)
+    runs: dict[str, list[Run]] = {one.name: [] for one in (ours, *job.peers)}
+    title = job.title.format(slices=bench.slices, files=bench.files)
+    for number in range(rounds):
+        for one in (ours, *job.peers):
+            if number and (one.slow or "skipped" in runs[one.name][0]):
+                continue
+            bench.console.print(f"{title}: {one.name}, {number + 1} of {rounds} …")
+            # A copy is of the originals, whatever the job makes of them.
+            copies = one.function.startswith("cp")
+            names = ("ct", "out") if copies else job.paths
+            module = "ours" if one is ours else "peers"
+            runs[one.name].append(_spawn(module, one.function, *map(bench.path, names)))
+            bench.path("out")
+    bench.table.add_section()
+    own = _median(runs[ours.name], "seconds")
+    bench.table.add_row(title, ours.name, *_figures(runs[ours.name]), "", *_limits(bench, job, runs))
+    for one in job.peers:
+        _add_peer(bench, title, one, runs[one.name], own)
+
+
+def _median(runs: list[Run], key: str) -> float:
+    return median(run[key] for run in runs)
+
+
+def _figures(runs: list[Run]) -> tuple[str, str, str]:
+    """Return seconds, seconds with imports, and memory as times the array."""
+    seconds, imports = _median(runs, "seconds"), _median(runs, "imports")
+    arrays = [run for run in runs if run["array"] and run["peak"] > 0]
+    memory = median(run["peak"] / run["array"] for run in arrays) if arrays else 0
+    large = arrays and arrays[0]["array"] > 8 << 20
+    return f"{seconds:.2f}", f"{seconds + imports:.2f}", f"{memory:.2f}×" if large else ""
+
+
+def _limits(bench: Bench, job: Job, runs: dict[str, list[Run]]) -> tuple[str, str]:
+    """Return our absolute targets, and whether they are met."""
+    own = runs["this package"]
+    if job.limit is not None:
+        met = _median(own, "seconds") <= job.limit
+        return f"≤ {job.limit:g} s", _verdict(bench, job.title, met=met)
+    if job.memory is not None:
+        met = median(run["peak"] / run["array"] for run in own) <= job.memory
+        return f"memory ≤ {job.memory:g}×", _verdict(bench, job.title, met=met)
+    return "", ""
+
+
+def _verdict(bench: Bench, title: str, *, met: bool) -> str:
+    if not met:
+        bench.missed.append(title)
+    return "met" if met else "[bold red]missed[/]"
+
+
+def _add_peer(bench: Bench, title: str, one: Contender, runs: list[Run], own: float) -> None:
+    if "skipped" in runs[0]:
+        bench.table.add_row("", one.name, f"skipped: {runs[0]['skipped']}")
+        return
+    ratio = _median(runs, "seconds") / own
+    shown = f"{ratio:.1f}× faster" if ratio >= 1 else f"{1 / ratio:.2f}× slower"
+    target, verdict = "", ""
+    if one.target is not None:
+        faster = one.target >= 1
+        target = f"≥ {one.target:g}× faster" if faster else f"≤ {1 / one.target:g}× slower"
+        verdict = _verdict(bench, title, met=ratio >= one.target)
+    bench.table.add_row("", one.name, *_figures(runs), shown, target, verdict)
+
+
+def measure_imports(bench: Bench, rounds: int) -> None:
+    """Time what everyone pays: the hooks that napari imports, and the command line's help."""
+    program = shutil.which("dicom-markup", path=str(Path(sys.executable).parent))
+    commands = {
+        "python alone": [sys.executable, "-c", ""],
+        "import napari_dicom_markup._hooks": [
+            sys.executable, "-c", "import napari_dicom_markup._hooks",
+        ],
+        "import napari_dicom_markup.api": [
+            sys.executable, "-c", "import napari_dicom_markup.api",
+        ],
+        "import pydicom": [sys.executable, "-c", "import pydicom"],
+        "import SimpleITK": [sys.executable, "-c", "import SimpleITK"],
+    }  # fmt: skip
+    if program is not None:
+        commands["dicom-markup --help"] = [program, "--help"]
+    times: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(2 * rounds + 1):
+        for name, command in commands.items():
+            start = time.perf_counter()
+            done = subprocess.run(command, capture_output=True, check=False)
+            if done.returncode == 0:
+                times[name].append(time.perf_counter() - start)
+    bench.table.add_section()
+    alone = median(times["python alone"])
+    for name, taken in times.items():
+        if taken:
+            seconds, more = median(taken), median(taken) - alone
+            title = "imports" if name == "python alone" else ""
+            bench.table.add_row(title, name, f"{more:.2f}" if title == "" else "", f"{seconds:.2f}")
+
+
+@contextmanager
+def _session(where: Path | None, console: Console, *, quick: bool) -> Iterator[Bench]:
+    table = Table(title="seconds: medians; ratios: the peer's time over ours")
+    for name in ("job", "who", "seconds", "with imports", "memory", "we are", "target", ""):
+        table.add_column(name, justify="left" if name in {"job", "who", "target"} else "right")
+    folder = Path(tempfile.mkdtemp(prefix="dicom-markup-benchmarks-", dir=where))
+    try:
+        yield Bench(folder, quick, console, table)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def main() -> int:
+    """Measure what was asked for; the status is 1 where a target is missed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="a fifth of the data, one round")
+    parser.add_argument("--jobs", default=",".join(JOBS), help=f"of {','.join(JOBS)}")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="runs of each contender")
+    parser.add_argument("--where", type=Path, help="a folder on the disk to measure (6 GB hollow)")
+    options = parser.parse_args()
+    rounds = 1 if options.quick else options.rounds
+    console = Console(stderr=True, highlight=False)
+    with _session(options.where, console, quick=options.quick) as bench:
+        for name in options.jobs.split(","):
+            for job in JOBS[name]:
+                measure(bench, job, rounds)
+            if name == "imports":
+                measure_imports(bench, rounds)
+    Console(highlight=False, width=None if sys.stdout.isatty() else 150).print(bench.table)
+    return 1 if bench.missed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
