@@ -77,6 +77,8 @@ def take_slices(viewer: napari.Viewer, dicom: Path) -> None:
     native = viewer.window._qt_viewer.canvas.native
     QTest.mouseMove(native, QPoint(native.width() // 2 + 125, native.height() // 2 - 30))
     save(viewer, "phantom-2d.png")
+    QTest.mouseMove(native, QPoint(3, 3))  # napari leaves the brush's middle where it was last
+    settle()
 
 
 def take_volume(viewer: napari.Viewer) -> None:
@@ -93,7 +95,6 @@ def take_volume(viewer: napari.Viewer) -> None:
     viewer.dims.ndisplay = 3
     viewer.reset_view()
     viewer.scene.camera.angles = ANGLES
-    QTest.mouseMove(viewer.window._qt_viewer.canvas.native, QPoint(3, 3))
     save(viewer, "phantom-3d.png")
     viewer.layers.remove(skull)
     image.visible, labels.opacity = True, 0.55

@@ -183,14 +183,7 @@ def test_a_slice_that_cannot_be_read_any_more_names_no_patient(make_napari_viewe
     assert CANARY not in text
 
 
-LEAK = pytest.mark.xfail(
-    reason="the traceback of a plane's reader shows the original's bytes: make_volume lets it pass"
-)
-
-
-@pytest.mark.parametrize(
-    "reopened", [False, pytest.param(True, marks=LEAK)], ids=["files", "bundle"]
-)
+@pytest.mark.parametrize("reopened", [False, True], ids=["files", "bundle"])
 def test_a_slice_that_cannot_be_decoded_names_no_patient(
     make_napari_viewer, named, tmp_path, notices, reopened
 ):

@@ -83,10 +83,11 @@ def test_verify_writes_nothing(panel, qtbot, demo):
         click(qtbot, panel.verify_button)
     stem = demo.bundle.sidecar.name.removesuffix(".dcm-markup")
     assert panel.result.toPlainText().splitlines() == [
-        f"{stem}.dcm-markup: 40 originals, all is well",
+        f"{stem}.dcm-markup",
+        "  40 originals, all is well",
         "  40 × exact",
-        f"  {stem}.ome.tif: exact",
         f"  {stem}.image.ome.tif: exact",
+        f"  {stem}.ome.tif: exact",
     ]
     assert hashes(demo.bundle.sidecar.parent) == before
     assert not panel.show_button.isVisible()

@@ -80,6 +80,28 @@ def test_image_and_labels_are_saved_together(viewer, tmp_path):
     ]
 
 
+def test_the_save_dialog_saves_by_the_filter_chosen(viewer, tmp_path, monkeypatch):
+    from qtpy.QtWidgets import QFileDialog
+
+    offered = []
+
+    def answer(*_: object, filter: str, **__: object) -> tuple[str, str]:
+        offered.extend(filter.split(";;"))
+        ours = next(one for one in offered if one.startswith("DICOM markup"))
+        return str(tmp_path / "case"), ours
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", answer)
+    viewer.layers.selection = set(viewer.layers)
+    viewer.window._qt_viewer._save_layers_dialog(selected=True)
+    title = "DICOM markup labels and originals as OME-TIFF with sidecar"
+    assert f"{title} (*.ome.tif *.ome.tiff)" in offered
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "case.dcm-markup",
+        "case.image.ome.tif",
+        "case.ome.tif",
+    ]
+
+
 def test_our_writer_is_found_for_images_and_labels(viewer):
     from npe2 import PluginManager
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from napari_dicom_markup.api.parallel import in_order
 from napari_dicom_markup.core.pixels import physical_dtype, physical_plane
 from napari_dicom_markup.core.planes import PlaneArray
 from napari_dicom_markup.core.stacking import group_series
-from napari_dicom_markup.errors import NothingToOpenError, SourceChangedError
+from napari_dicom_markup.errors import MarkupError, NothingToOpenError, SourceChangedError
 from napari_dicom_markup.model.sidecar import ValueDomain
 from napari_dicom_markup.model.stack import Instance, Volume
 from napari_dicom_markup.sources.dicom.frames import decode_frame, read_frame, read_frames_into
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from napari_dicom_markup.model.progress import Step
     from napari_dicom_markup.model.stack import Scan, Series, SourceFile, Stack
+
+T = TypeVar("T")
 
 
 class VolumeArray(PlaneArray):
@@ -164,7 +166,7 @@ def make_volume(
         if not (instance.values.lut or instance.values.palette):
             return None
         if id(instance) not in tables:
-            tables[id(instance)] = frames.read_table(instance)
+            tables[id(instance)] = _unframed(lambda: frames.read_table(instance))
         return tables[id(instance)]
 
     dtype = physical_dtype(instances)
@@ -174,10 +176,11 @@ def make_volume(
 
     def read(number: int) -> NDArray[Any]:
         instance = instances[number]
-        return physical_plane(frames.read(instance), instance, dtype, table_of(instance))
+        stored = _unframed(lambda: frames.read(instance))
+        return physical_plane(stored, instance, dtype, table_of(instance))
 
     def read_all(out: NDArray[Any]) -> None:
-        frames.read_into(instances, out.reshape(-1, *plane), convert)
+        _unframed(lambda: frames.read_into(instances, out.reshape(-1, *plane), convert))
 
     colour = stack.pixels.samples == 3 or first.values.palette
     plane = (*stack.shape[-2:], 3) if colour else stack.shape[-2:]
@@ -186,6 +189,19 @@ def make_volume(
     volume = Volume(series, stack, array, sidecar)
     array.volume = volume
     return volume
+
+
+def _unframed(work: Callable[[], T]) -> T:
+    """Do some work; raise its error anew, without the frames that it came through.
+
+    napari shows a traceback with the values of all variables, an original's bytes among them.
+    """
+    try:
+        return work()
+    except MarkupError as error:
+        failure = error.with_traceback(None)
+        failure.__context__ = None
+    raise failure
 
 
 def value_domain(volume: Volume) -> ValueDomain:

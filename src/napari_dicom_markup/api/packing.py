@@ -151,9 +151,7 @@ def _stage_proven(case: Case, folder: Path, stem: str) -> Generator[Step, None, 
     raise SaveError(message)
 
 
-def _stage(
-    case: Case, folder: Path, stem: str, *, checked: bool
-) -> Generator[Step, None, Written]:
+def _stage(case: Case, folder: Path, stem: str, *, checked: bool) -> Generator[Step, None, Written]:
     written = Written()
     with SidecarWriter(folder / f"{stem}{SIDECAR_SUFFIX}") as writer:
         if case.sidecar is None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from napari_dicom_markup.api.opening import MemoryFrames, make_volume
 from napari_dicom_markup.api.packing import originals_of
 from napari_dicom_markup.core.capsule import rebuild
-from napari_dicom_markup.errors import DamagedError
+from napari_dicom_markup.errors import DamagedError, VersionError
 from napari_dicom_markup.model.markup import Labels
 from napari_dicom_markup.model.progress import Step
 from napari_dicom_markup.model.sidecar import SIDECAR_SUFFIX, PartKind
@@ -98,7 +98,7 @@ def find_sidecar(path: Path) -> Path:
             with SidecarReader(sidecar) as reader:
                 if reader.sidecar.bundle == bundle:
                     return sidecar
-        except DamagedError:
+        except (DamagedError, VersionError):
             continue
     message = f"{path.name} has no sidecar (*{SIDECAR_SUFFIX}) beside it: put it there, then open"
     raise DamagedError(message, path.name)

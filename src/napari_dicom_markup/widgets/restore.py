@@ -181,7 +181,7 @@ def describe_reports(reports: Sequence[Report]) -> str:
 
 def _describe(report: Report) -> str:
     word = "all is well" if report.ok else "NOT all is well"
-    lines = [f"{_printable(report.sidecar.name)}: {len(report.files)} originals, {word}"]
+    lines = [_printable(report.sidecar.name), f"  {len(report.files)} originals, {word}"]
     lines += [f"  {count} × {outcome}" for outcome in Outcome if (count := report.count(outcome))]
     lines += [f"  {_printable(tiff.path)}: {tiff.outcome}" for tiff in report.tiffs]
     others = [one for one in report.files if one.outcome not in (Outcome.EXACT, Outcome.PRESENT)]
