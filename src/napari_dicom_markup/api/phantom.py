@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from napari_dicom_markup.model.stack import Volume
 
-BONE_HU = 200
-"""The demo paints what is above it, as "bone"."""
+BONE_HU, LESION_HU = 200, 50
+"""The demo paints what is above these as "bone" and, within a box, as "lesion"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,7 @@ def _paint(volume: Volume) -> Labels:
     values = np.asarray(volume.array)
     data = np.zeros(values.shape, dtype=np.uint8)
     data[values > BONE_HU] = 1
-    data[12:28, 40:66, 60:100][values[12:28, 40:66, 60:100] > 50] = 2
+    box = (slice(12, 28), slice(40, 66), slice(60, 100))
+    data[box][(values[box] > LESION_HU) & (data[box] == 0)] = 2
     names = (FeatureColumn("index", (1, 2)), FeatureColumn("name", ("bone", "lesion")))
     return Labels(LabelsStyle("demo labels", features=names), data)

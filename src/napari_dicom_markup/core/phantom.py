@@ -19,8 +19,6 @@ SPACING_MM = (2.5, 0.8, 0.8)
 _ROOT = "1.2.826.0.1.3680043.8.498.20261122"
 """pydicom's UID root, with a suffix of this phantom."""
 
-_TILT = 0.0
-
 
 def phantom_values() -> NDArray[np.int16]:
     """Return the phantom's HU, (slices, rows, columns), head first: a head-like ellipsoid."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -53,12 +53,3 @@ class Steps(Generic[T]):
     def close(self) -> None:
         """Cancel: nothing half-written stays."""
         self._generator.close()
-
-
-def paced(items: Iterator[T], total: int, what: str) -> Generator[Step, None, list[T]]:
-    """Collect ``items`` into a list, yielding a step for each."""
-    collected: list[T] = []
-    for item in items:
-        collected.append(item)
-        yield Step(len(collected), total, what)
-    return collected
