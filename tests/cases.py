@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,9 +100,9 @@ def forge(sidecar: Path, edit: Callable[[Document, list[Document]], None]) -> No
     capsules = json.loads(entries["originals/0000.json"])
     edit(document, capsules)
     entries["originals/0000.json"] = json.dumps(capsules).encode()
-    for block in document["blocks"] if isinstance(document.get("blocks"), list) else ():
-        for suffix in ("json", "xz", "bin"):
-            data = entries.get(f"{block['name']}.{suffix}", b"")
-            block["sha256"][suffix] = hashlib.sha256(data).hexdigest()
+    for suffix in ("json", "xz", "bin"):
+        digest = hashlib.sha256(entries.get(f"originals/0000.{suffix}", b"")).hexdigest()
+        with suppress(KeyError, TypeError, IndexError):  # the edit may have left no such place
+            document["blocks"][0]["sha256"][suffix] = digest
     entries["sidecar.json"] = json.dumps(document).encode()
     write_entries(sidecar, entries)

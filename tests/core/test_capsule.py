@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from napari_dicom_markup.core import capsule
 from napari_dicom_markup.core.capsule import (
     PACK_FROM,
     Encapsulated,
@@ -32,9 +33,12 @@ claims = st.builds(
 )
 
 
-def restored(capsule: Encapsulated) -> bytes:
-    literal, payload = io.BytesIO(capsule.literal), io.BytesIO(b"".join(capsule.payload))
-    return b"".join(rebuild(capsule.parts, literal.read, payload.read))
+encode_image = capsule._encode_image
+
+
+def restored(found: Encapsulated) -> bytes:
+    literal, payload = io.BytesIO(found.literal), io.BytesIO(b"".join(found.payload))
+    return b"".join(rebuild(found.parts, literal.read, payload.read))
 
 
 @given(raw=st.binary(max_size=400), claims=st.lists(claims, max_size=5))
@@ -132,3 +136,33 @@ def test_a_plane_that_declares_a_gigantic_size_is_refused_before_it_is_decoded()
 def test_missing_bytes_are_damage() -> None:
     with pytest.raises(DamagedError, match="ends before"):
         list(rebuild([Part(PartKind.LITERAL, 5)], io.BytesIO(b"abc").read, io.BytesIO().read))
+
+
+def lying_codec(image: np.ndarray) -> bytes:
+    wrong = image.copy()
+    wrong[0, 0] ^= 1
+    return encode_image(wrong)
+
+
+def test_a_codec_that_loses_a_bit_costs_size_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capsule, "_encode_image", lying_codec)
+    plane = ct_plane()
+    claims = [Claim(0, len(plane), PlaneLayout(64, 64, 1, 2))]
+    checked = encapsulate(plane, claims)
+    assert [part.kind for part in checked.parts] == [PartKind.LITERAL]
+    assert restored(checked) == plane
+    assert restored(encapsulate(plane, claims, checked=False)) != plane
+
+
+@pytest.mark.parametrize("samples", [1, 3])
+@pytest.mark.parametrize("largest", [200, 4000, 65535])
+def test_large_planes_come_back_and_begin_with_their_frame_header(
+    samples: int, largest: int
+) -> None:
+    layout = PlaneLayout(400, 401, samples, 2)
+    ramp = np.arange(layout.size // 2) % 401 / 400
+    plane = (7 + (largest - 7) * ramp).astype("<u2").tobytes()
+    found = encapsulate(plane, [Claim(0, len(plane), layout)])
+    assert [part.kind for part in found.parts] == [PartKind.PLANE]
+    assert found.payload[0].startswith(b"\xff\xd8\xff\xf7")
+    assert restored(found) == plane

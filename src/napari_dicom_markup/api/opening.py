@@ -111,17 +111,17 @@ def scan_steps(paths: Iterable[str | os.PathLike[str]]) -> Generator[Step, None,
 
 
 def _with_unique_names(files: Sequence[SourceFile]) -> list[SourceFile]:
-    """Give files of equal relative name, from several given folders, a numbered folder each."""
-    seen = Counter(file.relative for file in files)
-    if len(seen) == len(files):
+    """Number the given folders where names of one meet names of another, its folders' too."""
+    names = {file.relative for file in files}
+    folders = {name[:at] for name in names for at, sign in enumerate(name) if sign == "/"}
+    if len(names) == len(files) and not names & folders:
         return list(files)
-    count: Counter[str] = Counter()
+    numbers: dict[str, int] = {}
     unique = []
     for file in files:
-        count[file.relative] += 1
-        again = seen[file.relative] > 1
-        name = f"{count[file.relative]}/{file.relative}" if again else file.relative
-        unique.append(replace(file, relative=name))
+        root = str(file.path)[: -len(file.relative)]
+        number = numbers.setdefault(root, len(numbers) + 1)
+        unique.append(replace(file, relative=f"{number}/{file.relative}"))
     return unique
 
 

@@ -33,8 +33,8 @@ PACK_FROM = 1 << 20
 PACK_CHUNK = 16 << 20
 """Bytes that are packed, and so unpacked, at once."""
 
-PLANE_LIMIT = 1 << 31
-"""No plane is larger: a declared size above this is damage, not an image."""
+PLANE_LIMIT = 1 << 27
+"""Larger planes (8192 × 8192 words) are packed in chunks: no small part may fill the memory."""
 
 LARGE_PLANE = 1 << 17
 """Numbers from which a plane goes to imagecodecs, which encodes outside Python's lock.
@@ -252,6 +252,7 @@ def _decode_plane(part: Part, stored: bytes) -> bytes:
     layout = PlaneLayout(part.rows, part.columns, part.samples, part.width, part.big_endian)
     declared = (part.rows, part.columns, part.samples)
     fits = layout.size == part.length and 0 < layout.size <= PLANE_LIMIT
+    fits = fits and layout.width in {1, 2}
     if not fits or _jpegls_shape(stored) != declared:
         message = "a plane's JPEG-LS image does not have the declared size"
         raise DamagedError(message)

@@ -32,6 +32,12 @@ TIFF_SOFTWARE = "napari-dicom-markup"
 LINK_NAMESPACE = "napari-dicom-markup/link/1"
 """Namespace of the annotation that ties a TIFF to its bundle."""
 
+INFLATED_FREELY = 4 << 20
+"""Bytes that any document may inflate to; a larger one may be a bomb, and is held to a limit."""
+
+INFLATED_LIMIT = 100
+"""Bytes that a stored byte of a larger document may inflate to; real ones reach about 12."""
+
 CAPSULE_FEATURE = "capsule/1"
 """The capsule operations below; an entry of ``Sidecar.requires``."""
 

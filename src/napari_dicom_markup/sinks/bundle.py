@@ -5,12 +5,19 @@ from __future__ import annotations
 import hashlib
 import lzma
 import zipfile
+import zlib
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Self
 
 from pydantic import TypeAdapter
 
-from napari_dicom_markup.model.sidecar import Block, Capsule, Sidecar
+from napari_dicom_markup.model.sidecar import (
+    INFLATED_FREELY,
+    INFLATED_LIMIT,
+    Block,
+    Capsule,
+    Sidecar,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -83,7 +90,7 @@ class SidecarWriter:
         packed = lzma.compress(literal, preset=6)
         document = TypeAdapter(list[Capsule]).dump_json(self._capsules, exclude_defaults=True)
         self._zip.writestr(_entry(f"{self._name}.xz"), packed)
-        self._zip.writestr(_entry(f"{self._name}.json", deflated=True), document)
+        self._write_json(f"{self._name}.json", document)
         block = Block(
             name=self._name,
             files=len(self._capsules),
@@ -105,9 +112,9 @@ class SidecarWriter:
         with self._zip.open(_entry(payload), "w", force_zip64=True) as target:
             for chunk in read(payload):
                 target.write(chunk)
-        for suffix in ("xz", "json"):  # written as they were first: the same bytes come out
-            name = f"{block.name}.{suffix}"
-            self._zip.writestr(_entry(name, deflated=suffix == "json"), b"".join(read(name)))
+        packed, document = f"{block.name}.xz", f"{block.name}.json"
+        self._zip.writestr(_entry(packed), b"".join(read(packed)))
+        self._write_json(document, b"".join(read(document)))
         self._blocks.append(block)
 
     def end_originals(self) -> tuple[Block, ...]:
@@ -117,8 +124,13 @@ class SidecarWriter:
 
     def write_document(self, sidecar: Sidecar) -> None:
         """Write ``sidecar.json``; nothing follows it."""
-        document = TypeAdapter(Sidecar).dump_json(sidecar, indent=1)
-        self._zip.writestr(_entry("sidecar.json", deflated=True), document)
+        self._write_json("sidecar.json", TypeAdapter(Sidecar).dump_json(sidecar, indent=1))
+
+    def _write_json(self, name: str, document: bytes) -> None:
+        """Write a document deflated, unless a reader would take it for a bomb."""
+        small = len(document) <= INFLATED_FREELY
+        deflated = small or len(zlib.compress(document)) * INFLATED_LIMIT >= len(document)
+        self._zip.writestr(_entry(name, deflated=deflated), document)
 
 
 def _entry(name: str, *, deflated: bool = False) -> zipfile.ZipInfo:

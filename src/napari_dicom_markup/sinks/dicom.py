@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _CHUNK = 1 << 20
+_TAKEN = "another file has this name: it was left as it is"
 
 
 def make_folder(folder: Path) -> None:
@@ -69,8 +70,7 @@ def write_original(target: Path, chunks: Iterable[bytes], sha256: str, staging: 
     if os.path.lexists(target):
         if _is_same(target, sha256):
             return False
-        message = "another file has this name: it was left as it is"
-        raise FileExistsError(message)
+        raise FileExistsError(_TAKEN)
     with writing("a restored file"):
         descriptor, name = tempfile.mkstemp(dir=staging)
     staged = Path(name)
@@ -101,8 +101,8 @@ def _name(staged: Path, target: Path) -> None:
     """Give a staged file its name; a link, unlike a rename, never replaces another file."""
     try:
         os.link(staged, target)
-    except FileExistsError:
-        raise
+    except FileExistsError:  # its text would name the folders
+        raise FileExistsError(_TAKEN) from None
     except OSError:  # a file system without hard links
         with writing("a restored file"):
             staged.rename(target)

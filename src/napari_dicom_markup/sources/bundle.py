@@ -5,26 +5,32 @@ from __future__ import annotations
 import hashlib
 import io
 import lzma
+import re
 import struct
 import zipfile
 import zlib
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import accumulate
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import SchemaValidator
 
 from napari_dicom_markup.errors import DamagedError, UnsafeNameError, VersionError
 from napari_dicom_markup.model.sidecar import (
     CAPSULE_FEATURE,
+    INFLATED_FREELY,
+    INFLATED_LIMIT,
     SCHEMA,
     VERSION,
     Block,
     Capsule,
     PartKind,
     Sidecar,
+    StackRecord,
     is_safe_relative,
     original_path,
 )
@@ -34,6 +40,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from napari_dicom_markup.model.geometry import PatientFrame
+
 DOCUMENT = "sidecar.json"
 
 DOCUMENT_LIMIT = 256 << 20
@@ -42,6 +50,10 @@ DOCUMENT_LIMIT = 256 << 20
 LITERAL_LIMIT = 128 << 20
 """The writer ends a block at 32 MB and packs literals above 1 MB apart."""
 
+LENGTH_LIMIT = 1e15
+"""Millimetres: greater ones are damage, and overflow where they are multiplied."""
+
+_TIFF_SUFFIX = re.compile(r"(\.s\d{1,6})?(\.image)?\.ome\.tif")
 _CHUNK = 1 << 20
 _LOCAL_HEADER = struct.Struct("<26xHH")
 _SIGNATURE = b"PK\x03\x04"
@@ -119,6 +131,7 @@ def _reading(part: str) -> Iterator[None]:
         OSError,
         OverflowError,
         RuntimeError,
+        TypeError,
         ValueError,
     ) as error:
         if isinstance(error, DamagedError | VersionError):
@@ -167,12 +180,12 @@ class SidecarReader:
         self._file.close()
 
     def _entry_bytes(self, name: str, limit: int) -> bytes:
-        with self._zip.open(name) as entry:
-            data = entry.read(limit + 1)
-        if len(data) > limit:
+        info = self._zip.getinfo(name)
+        stored = min(info.compress_size, self.path.stat().st_size)
+        if info.file_size > min(limit, max(INFLATED_FREELY, INFLATED_LIMIT * stored)):
             message = f"{name} is larger than any that this package writes"
             raise DamagedError(message, name)
-        return data
+        return self._zip.read(info)  # no more than the declared size
 
     def read_entry(self, name: str) -> Iterator[bytes]:
         """Yield an entry's bytes, for copying; its CRC is checked at the end."""
@@ -201,7 +214,7 @@ class SidecarReader:
         with _reading(document):
             data = self._entry_bytes(document, DOCUMENT_LIMIT)
             _check_hash(data, block.sha256.get("json"), document)
-            capsules = TypeAdapter(tuple[Capsule, ...]).validate_json(data)
+            capsules: tuple[Capsule, ...] = _validator(tuple[Capsule, ...]).validate_json(data)
             _check_capsules(capsules, block)
         literals = [sum(p.length for p in c.parts if p.kind is PartKind.LITERAL) for c in capsules]
         payloads = [sum(p.stored for p in c.parts) for c in capsules]
@@ -259,17 +272,46 @@ def _check_hash(data: bytes, expected: str | None, part: str) -> None:
         raise DamagedError(message, part)
 
 
+@cache
+def _validator(kind: Any) -> SchemaValidator:
+    """Return the validator of a type; a list ends at its first wrong item.
+
+    Errors take far more memory than the items: millions of them would be a bomb.
+    """
+    return SchemaValidator(_fail_fast(TypeAdapter(kind).core_schema))
+
+
+def _fail_fast(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_fail_fast(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    copy = {key: _fail_fast(value) for key, value in schema.items()}
+    if copy.get("type") in {"tuple", "list"}:
+        copy["fail_fast"] = True
+    return copy
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What a document of any version says first."""
+
+    schema: str
+    version: int
+    requires: tuple[str, ...]
+
+
 def _read_document(data: bytes) -> Sidecar:
     """Validate the document, its version first, so that a newer one is named as such."""
-    head: Any = TypeAdapter(dict[str, Any]).validate_json(data)
-    if head.get("schema") != SCHEMA:
+    head: _Head = _validator(_Head).validate_json(data)
+    if head.schema != SCHEMA:
         message = f"{DOCUMENT} is no sidecar of this package"
         raise DamagedError(message, DOCUMENT)
-    version, unknown = head.get("version"), set(head.get("requires", ())) - {CAPSULE_FEATURE}
-    if not isinstance(version, int) or version > VERSION or unknown:
-        message = f"this sidecar is of version {version}: update napari-dicom-markup to read it"
+    if head.version > VERSION or set(head.requires) - {CAPSULE_FEATURE}:
+        number = head.version
+        message = f"this sidecar is of version {number}: update napari-dicom-markup to read it"
         raise VersionError(message)
-    sidecar = TypeAdapter(Sidecar).validate_json(data)
+    sidecar: Sidecar = _validator(Sidecar).validate_json(data)
     _check_document(sidecar)
     return sidecar
 
@@ -283,9 +325,33 @@ def _check_document(sidecar: Sidecar) -> None:
         [block.name for block in sidecar.blocks] != expected
         or sum(block.files for block in sidecar.blocks) != sidecar.files
         or any(not 0 <= number < sidecar.files for number in named)
+        or not all(map(_is_sound, sidecar.stacks))
     ):
         message = f"{DOCUMENT} contradicts itself"
         raise DamagedError(message, DOCUMENT)
+
+
+def _is_sound(stack: StackRecord) -> bool:
+    """Say whether a stack has frames, lengths that can be, and TIFFs beside the sidecar."""
+    records = [record for record in (stack.image, stack.labels) if record is not None]
+    geometry = stack.geometry
+    return (
+        len(stack.shape) in {3, 4}
+        and bool(stack.frames)
+        and all(abs(length) < LENGTH_LIMIT for length in geometry.spacing)
+        and (geometry.patient is None or _is_placed(geometry.patient))
+        and all(len(record.shape) in {5, 6} for record in records)
+        and all(_TIFF_SUFFIX.fullmatch(record.suffix) for record in records)
+    )
+
+
+def _is_placed(patient: PatientFrame) -> bool:
+    """Say whether a place in the patient has slices, and a normal."""
+    vectors = (patient.row, patient.column, patient.step, *patient.origins)
+    if not all(abs(length) < LENGTH_LIMIT for vector in vectors for length in vector):
+        return False
+    (a, b, c), (d, e, f) = patient.row, patient.column
+    return bool(patient.origins) and any((b * f - c * e, c * d - a * f, a * e - b * d))
 
 
 def _check_capsules(capsules: tuple[Capsule, ...], block: Block) -> None:

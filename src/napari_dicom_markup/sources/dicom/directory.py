@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_dicom_markup.sources.dicom.unusual import BROKEN
 from napari_dicom_markup.sources.quiet import quiet_pydicom
 from napari_dicom_markup.standard.sop_classes import DICOMDIR
 
@@ -33,13 +34,13 @@ def named_files(path: Path) -> list[tuple[Path, str]]:
     be read names no files.
     """
     from pydicom import dcmread
-    from pydicom.errors import InvalidDicomError
+    from pydicom.errors import BytesLengthException, InvalidDicomError
 
     try:
         with quiet_pydicom():
             records = dcmread(path).get("DirectoryRecordSequence") or []
             identifiers = [record.get("ReferencedFileID") for record in records]
-    except (InvalidDicomError, ValueError, KeyError, AttributeError, TypeError, EOFError, OSError):
+    except (BytesLengthException, InvalidDicomError, *BROKEN):
         return []
     parts = [[one] if isinstance(one, str) else list(one) for one in identifiers if one]
     return [_find(path.parent, [str(part) for part in each]) for each in parts if _inside(each)]

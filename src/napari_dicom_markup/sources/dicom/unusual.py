@@ -27,11 +27,11 @@ from napari_dicom_markup.standard.transfer_syntax import DEFLATED_LE
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-_BROKEN = (
+BROKEN = (
     ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError,
     NotImplementedError, OSError, RecursionError, TypeError, ValueError, struct.error, zlib.error,
 )  # fmt: skip
-"""What pydicom raises at broken files, besides its own InvalidDicomError."""
+"""What pydicom raises at broken files, besides its own errors."""
 
 _PUBLIC_NEEDED = 3
 """Without prefix, Rows and SOPClassUID: so many public elements make a data set plausible."""
@@ -52,7 +52,7 @@ def read_unusual(stream: BinaryIO) -> Header:
         pydicom cannot read it, or what it reads without the prefix is no plausible data set.
 
     """
-    from pydicom.errors import InvalidDicomError
+    from pydicom.errors import BytesLengthException, InvalidDicomError
 
     stream.seek(0)
     prefixed = stream.read(PREFIX_END).endswith(PREFIX)
@@ -62,7 +62,7 @@ def read_unusual(stream: BinaryIO) -> Header:
     try:
         with quiet_pydicom():
             header, plausible = _read_with_pydicom(stream, force=not prefixed)
-    except (InvalidDicomError, *_BROKEN) as error:
+    except (BytesLengthException, InvalidDicomError, *BROKEN) as error:
         reason = f"DICOM that cannot be read ({type(error).__name__})" if prefixed else _IMPLAUSIBLE
         raise NotDicomError(reason) from None
     if not prefixed and not plausible:

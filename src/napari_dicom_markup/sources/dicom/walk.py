@@ -180,7 +180,8 @@ class _Lockstep:
     """The walk of many files through their joined beginnings, and what it has found."""
 
     def __init__(self, heads: Sequence[bytes], sizes: Sequence[int]) -> None:
-        self.flat = b"".join(h + b"\0" if len(h) & 1 else h for h in heads) + bytes(16)
+        padded = (h + b"\0" if len(h) & 1 else h for h in heads)
+        self.flat = b"".join(chain(padded, (bytes(16),)))
         self.words = np.frombuffer(self.flat, "<u2")
         lengths = np.array([len(h) for h in heads], np.int64)
         spans = lengths + (lengths & 1)
