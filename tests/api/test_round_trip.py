@@ -19,7 +19,8 @@ from tests.data import CORPUS, PYDICOM_FILES, files_under, needs_corpus
 from typer.testing import CliRunner
 
 from napari_dicom_markup import api
-from napari_dicom_markup.api.packing import Case, pack_case
+from napari_dicom_markup.api.case import Case
+from napari_dicom_markup.api.packing import pack_case
 from napari_dicom_markup.cli import app
 from napari_dicom_markup.errors import MarkupError
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_dicom_markup.api.case import Case
 from napari_dicom_markup.api.opening import open_steps
-from napari_dicom_markup.api.packing import Bundle, Case, pack_case
+from napari_dicom_markup.api.packing import Bundle, pack_case
 from napari_dicom_markup.api.reopening import reopen_steps
 from napari_dicom_markup.core.naming import stack_name
 from napari_dicom_markup.core.pixels import value_range, voi_limits

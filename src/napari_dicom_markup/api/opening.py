@@ -106,12 +106,14 @@ class MemoryFrames:
 
 def scan_steps(paths: Iterable[str | os.PathLike[str]]) -> Generator[Step, None, Scan]:
     """Read the headers of all files under ``paths`` and group them into series."""
-    found = yield from read_instances(_with_unique_names(find_files(paths)))
+    given = list(paths)
+    files = find_files(given)
+    found = yield from read_instances(_with_unique_names(files) if len(given) > 1 else files)
     return group_series(found)
 
 
 def _with_unique_names(files: Sequence[SourceFile]) -> list[SourceFile]:
-    """Number the given folders where names of one meet names of another, its folders' too."""
+    """Give each folder a number where names under one are names, or folders, under another."""
     names = {file.relative for file in files}
     folders = {name[:at] for name in names for at, sign in enumerate(name) if sign == "/"}
     if len(names) == len(files) and not names & folders:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import mmap
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from uuid import UUID, uuid5
 
+from napari_dicom_markup.api.case import Case, stage_stack
 from napari_dicom_markup.api.document import Written, describe, provenance
 from napari_dicom_markup.api.parallel import in_order
 from napari_dicom_markup.core.capsule import encapsulate, rebuild
-from napari_dicom_markup.core.naming import stack_name, tiff_suffix
 from napari_dicom_markup.errors import (
     DamagedError,
-    DecodeError,
     MarkupError,
     SaveError,
     SourceChangedError,
@@ -23,20 +22,16 @@ from napari_dicom_markup.model.progress import Step
 from napari_dicom_markup.model.sidecar import SIDECAR_SUFFIX, Capsule, store_path
 from napari_dicom_markup.sinks.bundle import SidecarWriter
 from napari_dicom_markup.sinks.staging import Staging, writing
-from napari_dicom_markup.sinks.tiff import TiffLink, write_image, write_labels
 from napari_dicom_markup.sources.bundle import SidecarReader
 from napari_dicom_markup.sources.dicom.payload import claim_pixels
 from napari_dicom_markup.sources.tiff import TiffState, bundle_of, verify_tiff
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from napari_dicom_markup.core.capsule import Encapsulated
-    from napari_dicom_markup.model.markup import Labels
-    from napari_dicom_markup.model.stack import Instance, Series, SourceFile, Stack, Volume
+    from napari_dicom_markup.model.stack import Instance, Series, SourceFile
     from napari_dicom_markup.sources.bundle import Original
 
 NAMESPACE = UUID("8d3a6f4e-6c0b-5f6e-9a53-0f6a2d1c7b11")
@@ -44,21 +39,6 @@ NAMESPACE = UUID("8d3a6f4e-6c0b-5f6e-9a53-0f6a2d1c7b11")
 
 MAP_FROM = 64 << 20
 """Larger files are mapped instead of read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """What goes into one bundle: a series, its volumes and the labels of its stacks by index.
-
-    ``images`` are the stacks whose image is written too; ``sidecar`` is where the originals are
-    when they are no files.
-    """
-
-    series: Series
-    volumes: dict[int, Volume] = field(default_factory=dict)
-    labels: dict[int, list[Labels]] = field(default_factory=dict)
-    images: frozenset[int] = frozenset()
-    sidecar: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +141,7 @@ def _stage(case: Case, folder: Path, stem: str, *, checked: bool) -> Generator[S
         written.blocks = writer.end_originals()
         written.bundle = str(uuid5(NAMESPACE, "\n".join(sorted(written.sha256))))
         for stack in case.series.stacks:
-            yield from _stage_stack(case, stack, folder / stem, written)
+            yield from stage_stack(case, stack, folder / stem, written)
         writer.write_document(describe(case.series, case.volumes, written, provenance()))
     return written
 
@@ -238,62 +218,6 @@ def _check_same_originals(reader: SidecarReader, series: Series) -> None:
         name = reader.path.name
         message = f"{name} is not the sidecar that was opened: open it again, then save"
         raise SourceChangedError(message, (name,))
-
-
-def _stage_stack(
-    case: Case, stack: Stack, stem: Path, written: Written
-) -> Generator[Step, None, None]:
-    """Write the TIFFs of one stack."""
-    name = stack_name(case.series, stack)
-    labels = case.labels.get(stack.index, [])
-    if labels:
-        suffix = tiff_suffix(stack.index)
-        link = _link(written, f"labels {stack.index} {_digest(labels)}", name)
-        path = stem.with_name(stem.name + suffix)
-        record = yield from write_labels(path, labels, stack, link, suffix=suffix)
-        written.labels[stack.index] = (record, labels)
-    if stack.index in case.images:
-        suffix = tiff_suffix(stack.index, "image")
-        path = stem.with_name(stem.name + suffix)
-        link = _link(written, f"image {stack.index}", name)
-        volume = case.volumes[stack.index]
-        try:
-            record = yield from write_image(
-                path, stack, _planes(volume), volume.array.dtype, link, suffix=suffix
-            )
-        except DecodeError as error:
-            path.unlink(missing_ok=True)
-            written.notes.append(f"no image TIFF for stack {stack.index}: {error}")
-            return
-        written.images[stack.index] = record
-
-
-def _link(written: Written, content: str, name: str) -> TiffLink:
-    return TiffLink(str(uuid5(UUID(written.bundle), content)), name, written.bundle)
-
-
-def _digest(labels: Sequence[Labels]) -> str:
-    """Return a hash of labels and their looks, plane by plane so that nothing is copied whole."""
-    digest = hashlib.blake2b(digest_size=16)
-    for layer in labels:
-        digest.update(repr((layer.style, layer.data.shape, layer.data.dtype.str)).encode())
-        for plane in layer.data:
-            digest.update(_contiguous(plane).data)
-    return digest.hexdigest()
-
-
-def _contiguous(plane: Any) -> NDArray[Any]:
-    import numpy as np
-
-    return np.ascontiguousarray(plane)
-
-
-def _planes(volume: Volume) -> Iterator[NDArray[Any]]:
-    """Yield a volume's planes in (leading, slice) order, a few decoded ahead in threads."""
-    import numpy as np
-
-    leading = np.ndindex(*volume.array.shape[: len(volume.stack.shape) - 2])
-    return in_order(volume.array.__getitem__, leading)
 
 
 def _prove_originals(sidecar: Path) -> Generator[Step, None, bool]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_dicom_markup.api.case import Case
 from napari_dicom_markup.api.layers import bundle_stem
 from napari_dicom_markup.api.opening import DiskFrames, make_volume, scan_steps
-from napari_dicom_markup.api.packing import Bundle, Case, pack_case
+from napari_dicom_markup.api.packing import Bundle, pack_case
 from napari_dicom_markup.core.naming import series_name
 from napari_dicom_markup.errors import (
     LabelsError,

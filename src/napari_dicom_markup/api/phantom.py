@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_dicom_markup.api.case import Case
 from napari_dicom_markup.api.layers import Layers, open_layers_steps
 from napari_dicom_markup.api.opening import open_steps
-from napari_dicom_markup.api.packing import Bundle, Case, pack_case
+from napari_dicom_markup.api.packing import Bundle, pack_case
 from napari_dicom_markup.api.restoring import Report, restore_steps
 from napari_dicom_markup.core.naming import stack_name
 from napari_dicom_markup.core.phantom import SLICES, phantom_series

@@ -156,6 +156,7 @@ def _stack(record: StackRecord, instances: list[Instance | Leftover]) -> Stack:
         if (
             not isinstance(instance, Instance)
             or instance.sop_instance_uid != frame.sop_instance_uid
+            or instance.pixels is None
         ):
             message = "the sidecar's frames do not fit its originals"
             raise DamagedError(message)

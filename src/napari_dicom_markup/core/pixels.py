@@ -168,9 +168,12 @@ def to_physical(
 
 def _shift(stored: Array, offset: int, target: Array) -> None:
     """Add an integer into the target; modular where that is exact, saturating otherwise."""
-    limits = np.iinfo(target.dtype)
-    if stored.size == 0 or (
-        limits.min <= int(stored.min()) + offset and int(stored.max()) + offset <= limits.max
+    limits, kind = np.iinfo(target.dtype), np.iinfo(stored.dtype)
+    always = limits.min <= kind.min + offset and kind.max + offset <= limits.max
+    if (
+        always
+        or stored.size == 0
+        or (limits.min <= int(stored.min()) + offset and int(stored.max()) + offset <= limits.max)
     ):
         modular = np.dtype(f"u{target.dtype.itemsize}")
         if stored.dtype.itemsize == target.dtype.itemsize:

@@ -12,6 +12,8 @@ import json
 import math
 import re
 import xml.etree.ElementTree as ET
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_dicom_markup.model.sidecar import LabelsLayer, TiffRecord
+
+AHEAD = 4
+"""Pages that are decoded at once."""
 
 LARGEST_TILE = 1 << 24
 """Most pixels of a tile that is decoded: a tile's size is a claim, and is allocated."""
@@ -156,13 +161,25 @@ class _Pages:
     def planes(self) -> Iterator[NDArray[Any]]:
         """Yield every plane, (rows, columns) or (rows, columns, 3)."""
         dtype = np.dtype(self._record.dtype)
-        for number in self._order:
-            page = self._tiff.pages[number]
-            self._check_page(page)
-            plane: NDArray[Any] = page.asarray()
+        for plane in self._decoded():
             self._same_dtype &= plane.dtype.name == dtype.name
             self._digest.update(np.ascontiguousarray(plane, plane.dtype.newbyteorder("<")).data)
             yield plane
+
+    def _decoded(self) -> Iterator[NDArray[Any]]:
+        """Yield the pages' arrays, a few of them decoded ahead: the codecs need no Python."""
+        pages = [self._tiff.pages[number] for number in self._order]
+        for page in pages:
+            self._check_page(page)
+        self._tiff.filehandle.set_lock(True)
+        pending: deque[Future[NDArray[Any]]] = deque()
+        with ThreadPoolExecutor(AHEAD) as pool:
+            for page in pages:
+                pending.append(pool.submit(page.asarray))
+                if len(pending) > AHEAD:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
 
     def is_edited(self) -> bool:
         """Say whether the planes, all read, are other than the record's."""

@@ -10,6 +10,7 @@ import io
 import math
 import re
 import struct
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from napari_dicom_markup.errors import NotDicomError
@@ -25,7 +26,7 @@ from napari_dicom_markup.model.stack import (
 )
 from napari_dicom_markup.sources.dicom.hop import UnusualError, begin, resume
 from napari_dicom_markup.sources.dicom.unusual import read_unusual
-from napari_dicom_markup.sources.dicom.walk import PREFIX, PREFIX_END, Header
+from napari_dicom_markup.sources.dicom.walk import HEAD, PREFIX, PREFIX_END, Header, walk
 from napari_dicom_markup.standard.attributes import INDEX, picker
 from napari_dicom_markup.standard.sop_classes import DICOMDIR
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_dicom_markup.model.geometry import Vector
+    from napari_dicom_markup.sources.dicom.walk import Cut
 
 T = TypeVar("T")
 Raw: TypeAlias = bytes | None
@@ -294,11 +296,20 @@ def instance_from_bytes(raw: bytes, file: SourceFile) -> Instance | Leftover:
     ``file`` is what the result says about itself: nothing is read from it.
     """
     reader = BytesReader(raw)
-    try:
+    with suppress(UnusualError):
         header = resume(reader, begin(reader))
-    except UnusualError:
-        try:
-            header = read_unusual(io.BytesIO(raw))
-        except NotDicomError as error:
-            return Leftover(file, str(error), is_dicom=raw[:PREFIX_END].endswith(PREFIX))
+        if header.element is not None:
+            return instance_from_header(header, file, Shared())
+    try:  # what is out of order, a scan reads in lockstep first
+        (walked,) = walk([raw[:HEAD]], [len(raw)])
+        header = walked if isinstance(walked, Header) else _read_rest(raw, walked)
+    except NotDicomError as error:
+        return Leftover(file, str(error), is_dicom=raw[:PREFIX_END].endswith(PREFIX))
     return instance_from_header(header, file, Shared())
+
+
+def _read_rest(raw: bytes, cut: Cut | None) -> Header:
+    if cut is not None:
+        with suppress(UnusualError):
+            return resume(BytesReader(raw), cut)
+    return read_unusual(io.BytesIO(raw))
