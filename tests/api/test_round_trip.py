@@ -298,6 +298,18 @@ def fail_all(source: Path, sidecar: Path, case: Path, folder: Path) -> list[str]
     return said
 
 
+@pytest.mark.parametrize("name", ["MR_small_RLE.dcm", "JPEG2000.dcm", "JPEG-lossy.dcm"])
+def test_a_damaged_frame_is_kept_and_reaches_no_log(
+    name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    raw = (PYDICOM_FILES / name).read_bytes()
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / name).write_bytes(raw[:-900] + bytes(400) + raw[-500:])
+    caplog.set_level(logging.DEBUG)
+    assert check_round_trip([tmp_path / "source"], tmp_path) == tree(tmp_path / "source")
+    assert caplog.records == []
+
+
 def test_labels_given_to_pack_come_back(tmp_path: Path) -> None:
     source = write_series(tmp_path / "source")
     labels = np.zeros((3, 16, 16), np.uint8)

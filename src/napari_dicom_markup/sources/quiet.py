@@ -27,12 +27,17 @@ class _NotThisThread(logging.Filter):
 @contextmanager
 def quiet_log(name: str) -> Iterator[None]:
     """Keep what a library logs in this thread from the program's logs."""
-    logger, silence = logging.getLogger(name), _NotThisThread()
-    logger.addFilter(silence)
+    silence, below = _NotThisThread(), f"{name}."
+    # A logger's filter does not see the records of the loggers below it.
+    known = [one for one in list(logging.root.manager.loggerDict) if one.startswith(below)]
+    loggers = [logging.getLogger(one) for one in (name, *known)]
+    for logger in loggers:
+        logger.addFilter(silence)
     try:
         yield
     finally:
-        logger.removeFilter(silence)
+        for logger in loggers:
+            logger.removeFilter(silence)
 
 
 @contextmanager

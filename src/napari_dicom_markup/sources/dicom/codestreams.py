@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from napari_dicom_markup.sources.dicom import rescue
+from napari_dicom_markup.sources.quiet import quiet_pydicom
 from napari_dicom_markup.standard import transfer_syntax as ts
 
 if TYPE_CHECKING:
@@ -324,7 +325,10 @@ def decode_with_pydicom(data: memoryview, syntax: str, pixels: PixelFormat) -> N
         "pixel_keyword": "PixelData",
     }
     if syntax == ts.RLE:
-        values = rescue.decode(bytes(data), syntax, options | {"decoding_plugin": "pydicom"})
+        import pydicom.pixels.decoders.base  # noqa: F401 - its logger is to be known
+
+        with quiet_pydicom():
+            values = rescue.decode(bytes(data), syntax, options | {"decoding_plugin": "pydicom"})
     else:
         values = rescue.decode_apart(data, syntax, options)
     shape = (pixels.rows, pixels.columns, pixels.samples)
