@@ -49,14 +49,14 @@ def pack(ct: Path, out: Path) -> Callable[[], int]:
     """Write the sidecar, proven from the disk."""
     from napari_dicom_markup import api
 
-    return lambda: api.pack(ct, out, image=False).result()[0].sidecar_bytes
+    return lambda: api.pack(ct, out, image=False).result().bundles[0].sidecar_bytes
 
 
 def pack_with_image(ct: Path, out: Path) -> Callable[[], int]:
     """Write the sidecar and the image as an OME-TIFF, both proven from the disk."""
     from napari_dicom_markup import api
 
-    return lambda: api.pack(ct, out).result()[0].sidecar_bytes
+    return lambda: api.pack(ct, out).result().bundles[0].sidecar_bytes
 
 
 def restore(packed: Path, out: Path) -> Callable[[], bool]:

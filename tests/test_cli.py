@@ -58,7 +58,7 @@ def test_info_json_gives_programs_the_affine_and_the_reasons(series):
 
 
 def test_pack_restore_and_verify_agree_on_every_byte(tmp_path, series):
-    packed = json.loads(run("pack", series, tmp_path / "out", "--json"))
+    packed = json.loads(run("pack", series, tmp_path / "out", "--json"))["bundles"]
     assert [bundle["files"] for bundle in packed] == [5]
     sidecar = packed[0]["sidecar"]
     assert "5 exact" in run("restore", sidecar, tmp_path / "again")
@@ -104,7 +104,7 @@ def test_without_images_a_series_gets_a_sidecar_alone_and_strays_share_one(tmp_p
 
     for name in ("DICOMDIR", "reportsi.dcm"):
         shutil.copy(get_testdata_file(name, download=False), series / name)
-    bundles = json.loads(run("pack", series, tmp_path / "out", "--json"))
+    bundles = json.loads(run("pack", series, tmp_path / "out", "--json"))["bundles"]
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert [name for name in names if name.startswith("SR-")] == [
         name for name in names if name.startswith("SR-") and name.endswith(".dcm-markup")
@@ -115,7 +115,7 @@ def test_without_images_a_series_gets_a_sidecar_alone_and_strays_share_one(tmp_p
 
 
 def test_restoring_twice_writes_nothing_and_a_foreign_file_stays(tmp_path, series):
-    (bundle,) = json.loads(run("pack", series, tmp_path / "out", "--json"))
+    (bundle,) = json.loads(run("pack", series, tmp_path / "out", "--json"))["bundles"]
     run("restore", bundle["sidecar"], tmp_path / "again")
     assert "already there" in run("restore", bundle["sidecar"], tmp_path / "again")
     (tmp_path / "again" / "IM000.dcm").write_bytes(b"mine")
@@ -125,7 +125,7 @@ def test_restoring_twice_writes_nothing_and_a_foreign_file_stays(tmp_path, serie
 
 
 def test_verify_names_what_differs_from_the_originals(tmp_path, series):
-    (bundle,) = json.loads(run("pack", series, tmp_path / "out", "--json"))
+    (bundle,) = json.loads(run("pack", series, tmp_path / "out", "--json"))["bundles"]
     (series / "IM000.dcm").write_bytes(b"changed")
     (series / "IM001.dcm").unlink()
     text = run("verify", bundle["sidecar"], "--against", series, status=1)
@@ -168,7 +168,7 @@ def test_the_installed_command_explains_its_exit_status():
 
 
 def test_one_bad_sidecar_costs_the_others_nothing(tmp_path, series):
-    (bundle,) = json.loads(run("pack", series, tmp_path / "out", "--json"))
+    (bundle,) = json.loads(run("pack", series, tmp_path / "out", "--json"))["bundles"]
     (tmp_path / "bad.dcm-markup").write_text("no sidecar")
     sidecars = (tmp_path / "bad.dcm-markup", bundle["sidecar"])
     text = run("restore", *sidecars, tmp_path / "again", status=1)
@@ -187,3 +187,27 @@ def test_one_series_that_cannot_be_packed_costs_the_others_nothing(tmp_path, ser
     assert "choose another name" in text
     assert first.read_text() == "something else of this name"
     assert "exact" in run("verify", second)
+
+
+def test_what_is_no_dicom_is_named_and_costs_nothing(tmp_path, series):
+    (series / "notes.txt").write_text("a note")
+    assert "not packed: notes.txt: not DICOM: text" in run("pack", series, tmp_path / "out")
+
+
+def test_a_file_that_cannot_be_read_is_named_with_status_1(tmp_path, series):
+    ring = series / "ring.dcm"
+    ring.symlink_to(ring)
+    text = run("pack", series, tmp_path / "out", status=1)
+    assert "files could not be read and are in no bundle" in text
+    assert "ring.dcm: cannot be opened" in text
+    assert list((tmp_path / "out").glob("CT-*.dcm-markup"))
+
+
+def test_an_internal_error_is_told_without_its_text_and_without_traceback(monkeypatch, series):
+    def fail(paths):
+        raise ZeroDivisionError(CANARY)
+        yield
+
+    monkeypatch.setattr(api, "scan_steps", fail)
+    text = run("info", series, status=1)
+    assert "internal error (ZeroDivisionError at test_cli.py" in text

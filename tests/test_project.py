@@ -63,7 +63,7 @@ def test_the_published_schema_is_that_of_the_types():
 def test_a_written_document_fits_the_published_schema(tmp_path):
     import zipfile
 
-    (bundle,) = api.pack(write_series(tmp_path / "dicom"), tmp_path / "out").result()
+    (bundle,) = api.pack(write_series(tmp_path / "dicom"), tmp_path / "out").result().bundles
     document = json.loads(zipfile.ZipFile(bundle.sidecar).read("sidecar.json"))
     schema = json.loads((ROOT / "docs/sidecar.schema.json").read_text())
     jsonschema.validate(document, schema)

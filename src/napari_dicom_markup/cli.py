@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -71,6 +72,13 @@ def _run(steps: api.Steps[T]) -> T:
         steps.close()
         errors.print("dicom-markup: interrupted; nothing half-written is left", markup=False)
         raise typer.Exit(130) from None
+    except Exception as error:  # noqa: BLE001 - the door: its text may quote what a file holds
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(where.filename).name}:{where.lineno}"
+        errors.print(
+            f"dicom-markup: internal error ({type(error).__name__} at {place})", markup=False
+        )
+        errors.print("  nothing half-written is left; please report it", markup=False)
     raise typer.Exit(1)
 
 
@@ -141,11 +149,12 @@ def _describe(found: Scan) -> dict[str, Any]:
             }
             for series in found.series
         ],
-        "leftovers": [
-            {"path": _printable(one.file.relative), "reason": _printable(one.reason)}
-            for one in _leftovers(found)
-        ],
+        "leftovers": list(map(_describe_leftover, _leftovers(found))),
     }
+
+
+def _describe_leftover(leftover: Leftover) -> dict[str, str]:
+    return {"path": _printable(leftover.file.relative), "reason": _printable(leftover.reason)}
 
 
 def _describe_stack(series: Series, stack: Stack) -> dict[str, Any]:
@@ -182,17 +191,21 @@ def pack(
     as_json: AsJson = False,
 ) -> None:
     """Pack originals (and labels) into bundles, one a series, each proven before it is named."""
-    bundles = _run(api.pack(paths, out, labels=labels, image=image))
+    packed = _run(api.pack(paths, out, labels=labels, image=image))
     if as_json:
-        typer.echo(json.dumps([_describe_bundle(bundle) for bundle in bundles], indent=1))
+        bundles = list(map(_describe_bundle, packed.bundles))
+        left = list(map(_describe_leftover, packed.leftovers))
+        typer.echo(json.dumps({"bundles": bundles, "leftovers": left}, indent=1))
         return
-    for bundle in bundles:
+    for bundle in packed.bundles:
         share = bundle.sidecar_bytes / max(bundle.original_bytes, 1)
         typer.echo(f"{bundle.sidecar}: {bundle.files} files, {share:.2f} of their size, proven")
         for tiff in bundle.tiffs:
             typer.echo(f"{tiff}")
         for note in bundle.notes:
             typer.echo(f"  {note}")
+    for one in map(_describe_leftover, packed.leftovers):
+        typer.echo(f"not packed: {one['path']}: {one['reason']}")
     typer.echo("These bundles hold patient data: they contain the originals.")
 
 

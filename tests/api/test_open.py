@@ -153,3 +153,18 @@ def test_every_volume_of_the_corpus_reads_or_says_why():
                 assert values.shape[: len(stack.shape)] == stack.shape
                 read += 1
     assert read > 100
+
+
+def test_a_stack_whose_middle_cannot_be_decoded_still_opens(tmp_path):
+    folder = write_series(tmp_path, WindowCenter=None, WindowWidth=None, RescaleSlope=0.5)
+    for path in folder.iterdir():
+        data = pydicom.dcmread(path)
+        if data.InstanceNumber == 3:
+            data.compress(pydicom.uid.RLELossless)
+            data.PixelData = pydicom.encaps.encapsulate([b"no RLE at all"])
+            data.save_as(path)
+    ((array, meta, _),) = api.open_layers(folder).result().tuples
+    assert meta["contrast_limits"] == (0.0, 1.0)
+    assert array[0].shape == (12, 10)
+    with pytest.raises(DecodeError):
+        array[2]

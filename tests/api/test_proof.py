@@ -31,7 +31,7 @@ def test_originals_are_packed_though_a_codec_loses_a_bit(
 ) -> None:
     source = write_series(tmp_path / "source", size=32)
     monkeypatch.setattr(capsule, "_encode_image", losing)
-    (bundle,) = api.pack(source, tmp_path / "out", image=image).result()
+    (bundle,) = api.pack(source, tmp_path / "out", image=image).result().bundles
     assert len(bundle.tiffs) == image
     assert left_behind(tmp_path / "out") == []
     (report,) = api.restore(bundle.sidecar, tmp_path / "again").result()

@@ -88,7 +88,7 @@ def write_tree(folder: Path, files: dict[bytes, bytes]) -> None:
 
 def check_round_trip(sources: list[Path], work: Path) -> dict[str, str]:
     """Pack and restore; return what was restored."""
-    bundles = api.pack(sources, work / "bundles").result()
+    bundles = api.pack(sources, work / "bundles").result().bundles
     sidecars = [bundle.sidecar for bundle in bundles]
     for report in api.restore(sidecars, work / "restored").result():
         assert report.ok, [(file.path, file.detail) for file in report.files]
@@ -155,7 +155,7 @@ def test_packing_twice_and_reopening_give_the_same_bytes(files: dict[bytes, byte
         source.mkdir()
         again.mkdir()
         write_tree(source, files)
-        bundles = api.pack([source], Path(folder) / "first").result()
+        bundles = api.pack([source], Path(folder) / "first").result().bundles
         api.pack([source], Path(folder) / "second").result()
         assert tree(Path(folder) / "first") == tree(Path(folder) / "second")
         copied = [bundle for bundle in bundles if pack_reopened(bundle, again)]
@@ -246,7 +246,7 @@ def run_all(source: Path, folder: Path) -> list[str]:
     out, restored = folder / "bundles", folder / "restored"
     layers = api.open_layers(source).result()
     bundle = api.save_layers(out_folder(out) / "case", [layers.tuples[0], painted(layers)]).result()
-    packed = api.pack([source], out).result()
+    packed = api.pack([source], out).result().bundles
     sidecar = packed[0].sidecar
     reopened = api.reopen(bundle.sidecar).result()
     said = [repr(thing) for thing in (bundle, packed, reopened, layers.notice)]
@@ -315,6 +315,8 @@ def test_labels_given_to_pack_come_back(tmp_path: Path) -> None:
     labels = np.zeros((3, 16, 16), np.uint8)
     labels[1, 2:5] = 3
     np.save(tmp_path / "labels.npy", labels)
-    (bundle,) = api.pack([source], tmp_path / "out", labels=tmp_path / "labels.npy").result()
+    (bundle,) = (
+        api.pack([source], tmp_path / "out", labels=tmp_path / "labels.npy").result().bundles
+    )
     (again,) = api.reopen(bundle.sidecar).result().labels[1]
     assert np.array_equal(again.data, labels)

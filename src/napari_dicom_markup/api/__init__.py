@@ -11,8 +11,8 @@ Open a folder, pack it with labels, and restore the originals elsewhere::
 
     volumes = open("scan").result()
     voxels = numpy.asarray(volumes[0].array)  # (slices, rows, columns), HU for CT
-    bundles = pack(["scan"], "out").result()
-    restore([bundles[0].sidecar], "again").result()
+    packed = pack(["scan"], "out").result()
+    restore([bundle.sidecar for bundle in packed.bundles], "again").result()
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from napari_dicom_markup.api.opening import (
     value_domain,
 )
 from napari_dicom_markup.api.packing import Bundle
-from napari_dicom_markup.api.packing_paths import pack_steps
+from napari_dicom_markup.api.packing_paths import Packed, pack_steps
 from napari_dicom_markup.api.phantom import Demo, demo_steps, phantom_layers_steps
 from napari_dicom_markup.api.reopening import Reopened, find_sidecar, reopen_steps
 from napari_dicom_markup.api.restoring import (
@@ -61,6 +61,7 @@ __all__ = [
     "Demo",
     "FileReport",
     "Outcome",
+    "Packed",
     "Reopened",
     "Report",
     "Step",
@@ -112,7 +113,7 @@ def pack(
     *,
     labels: PathLike | None = None,
     image: bool = True,
-) -> Steps[tuple[Bundle, ...]]:
+) -> Steps[Packed]:
     """Pack everything under files and folders into bundles, one a series.
 
     Parameters

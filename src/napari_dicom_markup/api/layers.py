@@ -13,6 +13,7 @@ from napari_dicom_markup.api.packing import Bundle, pack_case
 from napari_dicom_markup.api.reopening import reopen_steps
 from napari_dicom_markup.core.naming import stack_name
 from napari_dicom_markup.core.pixels import value_range, voi_limits
+from napari_dicom_markup.errors import DamagedError, DecodeError
 from napari_dicom_markup.model.geometry import ReportKind
 from napari_dicom_markup.model.sidecar import SIDECAR_SUFFIX
 from napari_dicom_markup.sinks.layers import Display, image_layer, labels_layer
@@ -98,22 +99,27 @@ def _display(volume: Volume) -> Display:
     limits = voi_limits(middle)
     whole = value_range(stack.instances, array.dtype)
     if limits is None or whole is None:
-        low, high, least, most = _spread(volume)
-        limits = limits or (low, high)
-        whole = whole or (least, most)
+        spread, extremes = _spread(volume)
+        limits, whole = limits or spread, whole or extremes
     return Display(name, limits, (min(whole[0], limits[0]), max(whole[1], limits[1])))
 
 
-def _spread(volume: Volume) -> tuple[float, float, float, float]:
-    """Return the 0.5 and 99.5 percentiles and the extremes of the middle plane."""
+def _spread(volume: Volume) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return the 0.5 and 99.5 percentiles, and the extremes, of the middle plane.
+
+    A plane that cannot be decoded costs the others nothing: napari says so when it comes to it.
+    """
     index = tuple(length // 2 for length in volume.array.shape[:-2])
-    plane = volume.array[index]
+    try:
+        plane = volume.array[index]
+    except (DecodeError, DamagedError):
+        return (0.0, 1.0), (0.0, 1.0)
     finite = plane[np.isfinite(plane)]
     if not finite.size:
-        return 0.0, 1.0, 0.0, 1.0
+        return (0.0, 1.0), (0.0, 1.0)
     low, high = (float(value) for value in np.percentile(finite, (0.5, 99.5)))
     least, most = float(finite.min()), float(finite.max())
-    return low, max(high, low + 1e-6 * max(abs(low), 1.0)), least, max(most, least + 1.0)
+    return (low, max(high, low + 1e-6 * max(abs(low), 1.0))), (least, max(most, least + 1.0))
 
 
 def _notice(volumes: Sequence[Volume]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_dicom_markup.api.case import Case
@@ -27,15 +28,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_dicom_markup.model.progress import Step
-    from napari_dicom_markup.model.stack import Scan, Stack
+    from napari_dicom_markup.model.stack import Leftover, Scan, Stack
 
 _NAMED = (SIDECAR_SUFFIX, ".ome.tif", ".ome.tiff")
 """Endings by which ``out`` names one bundle rather than a folder."""
 
 
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """The bundles that were written, and the files that are no DICOM, with their reasons."""
+
+    bundles: tuple[Bundle, ...]
+    leftovers: tuple[Leftover, ...]
+
+
 def pack_steps(
     paths: Iterable[Path], out: Path, labels: Path | None, *, image: bool
-) -> Generator[Step, None, tuple[Bundle, ...]]:
+) -> Generator[Step, None, Packed]:
     """Pack everything that is DICOM under ``paths``."""
     found = yield from scan_steps(paths)
     series = _all_series(found)
@@ -67,7 +76,17 @@ def pack_steps(
     if failures:
         message = f"{len(failures)} of {len(series)} series were not packed; the others are whole"
         raise PartlyPackedError(message, tuple(failures))
-    return tuple(bundles)
+    others = tuple(leftover for leftover in found.leftovers if not leftover.is_dicom)
+    _refuse_unreadable(others)
+    return Packed(tuple(bundles), others)
+
+
+def _refuse_unreadable(leftovers: Sequence[Leftover]) -> None:
+    """Say that files could not be read: they may be originals, and are in no bundle."""
+    names = tuple(f"{one.file.relative}: {one.reason}" for one in leftovers if one.is_unreadable)
+    if names:
+        message = f"{len(names)} files could not be read and are in no bundle; the others are"
+        raise PartlyPackedError(message, names)
 
 
 def _all_series(found: Scan) -> list[Series]:

@@ -179,12 +179,16 @@ class Stack:
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """A file that is in no stack, and why; ``instance`` where it is DICOM of a series."""
+    """A file that is in no stack, and why; ``instance`` where it is DICOM of a series.
+
+    ``is_unreadable`` says that the system refused to read it: it may be anything.
+    """
 
     file: SourceFile
     reason: str
     is_dicom: bool
     instance: Instance | None = field(default=None, repr=False)
+    is_unreadable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

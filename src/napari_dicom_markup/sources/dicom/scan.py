@@ -95,8 +95,16 @@ def _files_below(folder: str, prefix: str) -> Iterator[SourceFile]:
         if entry.is_dir(follow_symlinks=False):
             if not (entry.name.startswith(".") and entry.name.endswith(STAGING_SUFFIX)):
                 yield from _files_below(entry.path, relative + "/")
-        elif entry.is_file() or (entry.is_symlink() and not entry.is_dir()):
+        elif _may_be_file(entry):
             yield _source_file(entry.path, relative)
+
+
+def _may_be_file(entry: os.DirEntry[str]) -> bool:
+    """Say whether an entry is a file, or a link that leads to no folder, if anywhere."""
+    try:
+        return entry.is_file() or (entry.is_symlink() and not entry.is_dir())
+    except OSError:  # a link that leads in a ring
+        return True
 
 
 def _source_file(path: str, relative: str) -> SourceFile:
@@ -132,16 +140,16 @@ def _read_batch(files: Sequence[SourceFile], shared: Shared) -> list[Instance | 
         if isinstance(header, Header):
             results.append(instance_from_header(header, file, shared))
         elif i in refusals:
-            results.append(Leftover(file, refusals[i], is_dicom=False))
+            results.append(_refuse(file, refusals[i], is_dicom=False))
         else:
             results.append(_read_singly(file, heads[i], header, shared))
     return results
 
 
-def _read_heads(files: Sequence[SourceFile]) -> tuple[list[bytes], dict[int, str]]:
+def _read_heads(files: Sequence[SourceFile]) -> tuple[list[bytes], dict[int, OSError]]:
     """Return the beginning of each file, empty where the system refuses, with the reasons."""
     heads: list[bytes] = []
-    refusals: dict[int, str] = {}
+    refusals: dict[int, OSError] = {}
     for i, file in enumerate(files):
         try:
             descriptor = os.open(file.path, _OPEN_FLAGS)
@@ -151,13 +159,15 @@ def _read_heads(files: Sequence[SourceFile]) -> tuple[list[bytes], dict[int, str
                 os.close(descriptor)
         except OSError as error:
             heads.append(b"")
-            refusals[i] = _refusal(error)
+            refusals[i] = error
     return heads, refusals
 
 
-def _refusal(error: OSError) -> str:
+def _refuse(file: SourceFile, error: OSError, *, is_dicom: bool) -> Leftover:
     """Return the system's reason without the path, which may name a patient."""
-    return f"cannot be opened: {(error.strerror or type(error).__name__).lower()}"
+    reason = f"cannot be opened: {(error.strerror or type(error).__name__).lower()}"
+    gone = isinstance(error, FileNotFoundError)
+    return Leftover(file, reason, is_dicom, is_unreadable=not gone)
 
 
 def _read_singly(
@@ -173,7 +183,7 @@ def _read_singly(
     except NotDicomError as error:
         return Leftover(file, str(error), is_dicom=prefixed)
     except OSError as error:
-        return Leftover(file, _refusal(error), is_dicom=prefixed)
+        return _refuse(file, error, is_dicom=prefixed)
 
 
 def _read_header(file: SourceFile, cut: Cut | None) -> Header:
