@@ -62,7 +62,7 @@ def image_in(raw: bytes, path: Path) -> Instance | None:
     values = list(header.values)
     values[INDEX["SeriesInstanceUID"]] = b"1.2.3"
     header = type(header)(values, header.element)
-    found = instance_from_header(header, SourceFile(path, path.name, len(raw), 0), Shared())
+    found = instance_from_header(header, SourceFile(str(path), path.name, len(raw), 0), Shared())
     is_image = isinstance(found, Instance) and found.pixels is not None
     return found if is_image and found.element is not None else None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,7 +42,7 @@ def make_instance(
         fields = {key: changes.pop(key) for key in list(changes) if hasattr(part, key)}
         parts[name] = replace(part, **fields)
     made = Instance(
-        file=SourceFile(Path(f"/nowhere/{number}"), f"IM{number}", 1000, 0),
+        file=SourceFile(f"/nowhere/{number}", f"IM{number}", 1000, 0),
         sop_class_uid=CT_IMAGE,
         sop_instance_uid=f"1.2.{number}",
         series_uid="1.2.3",

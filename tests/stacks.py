@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from napari_dicom_markup.model.geometry import (
@@ -61,7 +59,7 @@ def make_stack(
 
 def _instance(number: int, pixels: PixelFormat) -> Instance:
     return Instance(
-        file=SourceFile(Path(f"DOE^JANE/{number}"), f"DOE^JANE/{number}", 1, 1),
+        file=SourceFile(f"DOE^JANE/{number}", f"DOE^JANE/{number}", 1, 1),
         sop_class_uid="1.2.840.10008.5.1.4.1.1.2",
         sop_instance_uid=f"{PATIENT_UID}.{number}",
         series_uid=PATIENT_UID,

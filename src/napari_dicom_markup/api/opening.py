@@ -121,7 +121,7 @@ def _with_unique_names(files: Sequence[SourceFile]) -> list[SourceFile]:
     numbers: dict[str, int] = {}
     unique = []
     for file in files:
-        root = str(file.path)[: -len(file.relative)]
+        root = file.location[: -len(file.relative)]
         number = numbers.setdefault(root, len(numbers) + 1)
         unique.append(replace(file, relative=f"{number}/{file.relative}"))
     return unique

@@ -132,7 +132,7 @@ def reopen_steps(path: Path) -> Generator[Step, None, Reopened]:
 def _instance(original: Original, sidecar: Path) -> Instance | Leftover:
     """Return what an original is, from its header bytes alone where these are in front."""
     capsule = original.capsule
-    file = SourceFile(sidecar, original.relative, capsule.size, 0)
+    file = SourceFile(str(sidecar), original.relative, capsule.size, 0)
     if len(capsule.parts) > 1 and capsule.parts[0].kind is PartKind.LITERAL:
         found = instance_from_bytes(original.literal()(capsule.parts[0].length), file)
         if isinstance(found, Instance) and found.element is not None:

@@ -16,14 +16,20 @@ from napari_dicom_markup.model.geometry import GeometryReport, StackGeometry, Ve
 class SourceFile:
     """A file as it was when it was scanned.
 
-    ``relative`` is its POSIX path under the folder that was given (its bare name when the file
-    itself was given); size in bytes and modification time tell later whether it changed.
+    ``location`` is where it lies; a string, for ten thousand Path objects cost a scan a seventh
+    of its time. ``relative`` is its POSIX path under the folder that was given (its bare name when
+    the file itself was given); size in bytes and modification time tell later whether it changed.
     """
 
-    path: Path = field(repr=False)
+    location: str = field(repr=False)
     relative: str = field(repr=False)
     size: int
     mtime_ns: int
+
+    @property
+    def path(self) -> Path:
+        """Where the file lies."""
+        return Path(self.location)
 
 
 @dataclass(frozen=True, slots=True)

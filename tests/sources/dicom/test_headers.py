@@ -29,7 +29,7 @@ from napari_dicom_markup.standard.transfer_syntax import DEFLATED_LE, EXPLICIT_L
 ROOT = Path(__file__).parents[3]
 CORPUS = Path(os.environ.get("NDM_CORPUS", ROOT.parent / "shared" / "corpus"))
 OWN = Path(pydicom.__file__).parent / "data" / "test_files"
-FILE = SourceFile(Path("a.dcm"), "a.dcm", 0, 0)
+FILE = SourceFile("a.dcm", "a.dcm", 0, 0)
 
 
 def files_of(folder: Path) -> list[Path]:

@@ -187,7 +187,7 @@ def test_results_stand_in_the_order_of_the_files(tmp_path, monkeypatch):
 
 
 def test_a_file_gone_since_it_was_found_is_a_leftover(tmp_path):
-    gone = SourceFile(tmp_path / "a", "a", 10, 0)
+    gone = SourceFile(str(tmp_path / "a"), "a", 10, 0)
     (found,) = Steps(read_instances([gone])).result()
     assert found == Leftover(gone, "cannot be opened: no such file or directory", is_dicom=False)
 

@@ -17,7 +17,7 @@ from napari_dicom_markup.sources.dicom.headers import instance_from_bytes
 from napari_dicom_markup.sources.dicom.unusual import read_unusual
 from napari_dicom_markup.standard.attributes import INDEX
 
-FILE = SourceFile(Path("a.dcm"), "a.dcm", 0, 0)
+FILE = SourceFile("a.dcm", "a.dcm", 0, 0)
 
 
 def test_deflated_pixels_have_no_place_in_the_file():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,10 +70,10 @@ def find_files(paths: Iterable[str | os.PathLike[str]]) -> list[SourceFile]:
             raise NothingToOpenError(message)
         if os.path.isdir(given):  # noqa: PTH112 - thousands of Path objects cost too much
             for file in _files_below(given, ""):
-                found.setdefault(str(file.path), file)
+                found.setdefault(file.location, file)
         else:
             for file in _given_file(Path(given)):
-                found.setdefault(str(file.path), file)
+                found.setdefault(file.location, file)
     return list(found.values())
 
 
@@ -88,7 +90,7 @@ def _files_below(folder: str, prefix: str) -> Iterator[SourceFile]:
         with os.scandir(folder) as listing:
             entries = sorted(listing, key=lambda entry: entry.name)
     except OSError:
-        yield SourceFile(Path(folder), prefix.rstrip("/") or ".", 0, 0)
+        yield SourceFile(folder, prefix.rstrip("/") or ".", 0, 0)
         return
     for entry in entries:
         relative = prefix + entry.name
@@ -111,8 +113,8 @@ def _source_file(path: str, relative: str) -> SourceFile:
     try:
         status = os.stat(path)  # noqa: PTH116
     except OSError:
-        return SourceFile(Path(path), relative, 0, 0)
-    return SourceFile(Path(path), relative, status.st_size, status.st_mtime_ns)
+        return SourceFile(path, relative, 0, 0)
+    return SourceFile(path, relative, status.st_size, status.st_mtime_ns)
 
 
 def read_instances(
@@ -127,9 +129,25 @@ def read_instances(
     results: list[Instance | Leftover] = []
     yield Step(0, len(files), "reading headers")
     for first in range(0, len(files), BATCH):
-        results += _read_batch(files[first : first + BATCH], shared)
+        with _without_collection():
+            results += _read_batch(files[first : first + BATCH], shared)
         yield Step(len(results), len(files), "reading headers")
     return results
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Keep the garbage collector from walking the growing results again and again.
+
+    Nothing here is garbage, and it takes a seventh of a scan of ten thousand files.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _read_batch(files: Sequence[SourceFile], shared: Shared) -> list[Instance | Leftover]:
@@ -152,7 +170,7 @@ def _read_heads(files: Sequence[SourceFile]) -> tuple[list[bytes], dict[int, OSE
     refusals: dict[int, OSError] = {}
     for i, file in enumerate(files):
         try:
-            descriptor = os.open(file.path, _OPEN_FLAGS)
+            descriptor = os.open(file.location, _OPEN_FLAGS)
             try:
                 heads.append(os.read(descriptor, HEAD))
             finally:
