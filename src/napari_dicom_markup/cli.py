@@ -126,7 +126,7 @@ def _print_series(console: Console, series: Series) -> None:
     files = len(series.files)
     console.print(f"\n{series.modality} series {series.uid}, {files} files", markup=False)
     for stack in series.stacks:
-        described = _describe_stack(series, stack)
+        described = _describe_stack(stack)
         size = " × ".join(map(str, described["shape"]))
         spacing = described["spacing_mm"]
         where = "pixels" if spacing is None else " × ".join(f"{v:.6g}" for v in spacing) + " mm"
@@ -145,7 +145,7 @@ def _describe(found: Scan) -> dict[str, Any]:
             {
                 "uid": series.uid,
                 "modality": series.modality,
-                "stacks": [_describe_stack(series, stack) for stack in series.stacks],
+                "stacks": [_describe_stack(stack) for stack in series.stacks],
             }
             for series in found.series
         ],
@@ -157,9 +157,9 @@ def _describe_leftover(leftover: Leftover) -> dict[str, str]:
     return {"path": _printable(leftover.file.relative), "reason": _printable(leftover.reason)}
 
 
-def _describe_stack(series: Series, stack: Stack) -> dict[str, Any]:
+def _describe_stack(stack: Stack) -> dict[str, Any]:
     affine = stack.geometry.affine_lps()
-    values = api.describe_values(series, stack)
+    values = api.describe_values(stack)
     return {
         "shape": list(stack.shape),
         "axes": list(stack.axes),

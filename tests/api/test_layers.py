@@ -215,3 +215,15 @@ def test_a_tiff_without_sidecar_says_what_is_missing(tmp_path, image):
     bundle.sidecar.unlink()
     with pytest.raises(DamagedError, match="has no sidecar"):
         api.reopen_layers(bundle.tiffs[0]).result()
+
+
+def test_one_stack_of_several_can_be_saved_and_the_others_are_kept(tmp_path):
+    write_series(tmp_path / "dicom" / "a")
+    for path in write_series(tmp_path / "dicom" / "b", PixelSpacing=[1, 1]).iterdir():
+        _renumber(path, 9)
+    first, second = api.open_layers(tmp_path / "dicom").result().tuples
+    bundle = api.save_layers(tmp_path / "case", [painted(second)], [first, second]).result()
+    assert [path.name for path in bundle.tiffs] == ["case.s2.ome.tif"]
+    kinds = [kind for *_, kind in api.reopen_layers(bundle.sidecar).result().tuples]
+    assert kinds == ["image", "image", "labels"]
+    assert api.verify(bundle.sidecar, tmp_path / "dicom").result().ok

@@ -172,9 +172,8 @@ def pack_reopened(bundle: api.Bundle, folder: Path) -> bool:
     stem = bundle.sidecar.name.removesuffix(".dcm-markup")
     case = Case(
         series=reopened.volumes[0].series,
-        volumes={volume.stack.index: volume for volume in reopened.volumes},
         labels={index: list(labels) for index, labels in reopened.labels.items()},
-        images=frozenset(volume.stack.index for volume in reopened.volumes),
+        images={volume.stack.index: volume for volume in reopened.volumes},
         sidecar=bundle.sidecar,
     )
     api.Steps(pack_case(case, folder, stem)).result()

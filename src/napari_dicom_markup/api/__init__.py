@@ -25,13 +25,7 @@ from napari_dicom_markup.api.layers import (
     reopen_layers_steps,
     save_layers_steps,
 )
-from napari_dicom_markup.api.opening import (
-    DiskFrames,
-    make_volume,
-    open_steps,
-    scan_steps,
-    value_domain,
-)
+from napari_dicom_markup.api.opening import open_steps, scan_steps, value_domain
 from napari_dicom_markup.api.packing import Bundle
 from napari_dicom_markup.api.packing_paths import Packed, pack_steps
 from napari_dicom_markup.api.phantom import Demo, demo_steps, phantom_layers_steps
@@ -51,7 +45,7 @@ if TYPE_CHECKING:
 
     from napari_dicom_markup.api.layers import Layers
     from napari_dicom_markup.model.sidecar import ValueDomain
-    from napari_dicom_markup.model.stack import Scan, Series, Stack, Volume
+    from napari_dicom_markup.model.stack import Scan, Stack, Volume
     from napari_dicom_markup.sources.layers import Layer
 
     PathLike = str | os.PathLike[str]
@@ -102,9 +96,9 @@ def open(paths: PathLike | Iterable[PathLike]) -> Steps[tuple[Volume, ...]]:  # 
     return Steps(open_steps(_paths(paths)))
 
 
-def describe_values(series: Series, stack: Stack) -> ValueDomain:
+def describe_values(stack: Stack) -> ValueDomain:
     """Return the type and unit of a stack's physical values, without reading its pixels."""
-    return value_domain(make_volume(series, stack, DiskFrames()))
+    return value_domain(stack)
 
 
 def pack(

@@ -28,16 +28,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What goes into one bundle: a series, its volumes and the labels of its stacks by index.
+    """What goes into one bundle: a series, the labels of its stacks and their images, by index.
 
-    ``images`` are the stacks whose image is written too; ``sidecar`` is where the originals are
-    when they are no files.
+    ``images`` are the volumes whose image is written as a TIFF too; ``sidecar`` is where the
+    originals are when they are no files.
     """
 
     series: Series
-    volumes: dict[int, Volume] = field(default_factory=dict)
     labels: dict[int, list[Labels]] = field(default_factory=dict)
-    images: frozenset[int] = frozenset()
+    images: dict[int, Volume] = field(default_factory=dict)
     sidecar: Path | None = None
 
 
@@ -57,7 +56,7 @@ def stage_stack(
         suffix = tiff_suffix(stack.index, "image")
         path = stem.with_name(stem.name + suffix)
         link = _link(written, f"image {stack.index}", name)
-        volume = case.volumes[stack.index]
+        volume = case.images[stack.index]
         try:
             dtype = _narrowest(volume)
             planes = (plane.astype(dtype, copy=False) for plane in _planes(volume))

@@ -26,7 +26,7 @@ from napari_dicom_markup.model.sidecar import (
 
 if TYPE_CHECKING:
     from napari_dicom_markup.model.markup import Labels, Rgba
-    from napari_dicom_markup.model.stack import Series, Stack, Volume
+    from napari_dicom_markup.model.stack import Series, Stack
 
 DISTRIBUTION = "napari-dicom-markup"
 
@@ -65,9 +65,7 @@ def provenance() -> Provenance:
     )
 
 
-def describe(
-    series: Series, volumes: dict[int, Volume], written: Written, made_by: Provenance
-) -> Sidecar:
+def describe(series: Series, written: Written, made_by: Provenance) -> Sidecar:
     """Return the document of a bundle whose parts are written."""
     return Sidecar(
         schema=SCHEMA,
@@ -77,9 +75,7 @@ def describe(
         bundle=written.bundle,
         series_uid=series.uid,
         modality=series.modality,
-        stacks=tuple(
-            _describe_stack(stack, volumes[stack.index], written) for stack in series.stacks
-        ),
+        stacks=tuple(_describe_stack(stack, written) for stack in series.stacks),
         leftovers=tuple(
             LeftoverRecord(written.numbers[one.file.relative], store_path(one.reason)[0])
             for one in series.leftovers
@@ -91,7 +87,7 @@ def describe(
     )
 
 
-def _describe_stack(stack: Stack, volume: Volume, written: Written) -> StackRecord:
+def _describe_stack(stack: Stack, written: Written) -> StackRecord:
     affine = stack.geometry.affine_lps()
     labels, layers = written.labels.get(stack.index, (None, []))
     return StackRecord(
@@ -101,7 +97,7 @@ def _describe_stack(stack: Stack, volume: Volume, written: Written) -> StackReco
         leading=stack.leading,
         geometry=stack.geometry,
         affine_lps=None if affine is None else tuple(map(tuple, affine.tolist())),
-        values=value_domain(volume),
+        values=value_domain(stack),
         reports=tuple(
             replace(report, files=tuple(store_path(file)[0] for file in report.files))
             for report in stack.reports

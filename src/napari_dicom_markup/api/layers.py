@@ -62,13 +62,11 @@ def save_layers_steps(
 ) -> Generator[Step, None, Bundle]:
     """Save selected layers as one bundle beside ``path``, whose suffix does not matter."""
     selection = read_selection(layers, others)
-    one = selection.volumes[0]
     case = Case(
-        series=one.series,
-        volumes={volume.stack.index: volume for volume in selection.volumes},
+        series=selection.volume.series,
         labels=selection.labels,
         images=selection.images,
-        sidecar=one.sidecar,
+        sidecar=selection.volume.sidecar,
     )
     return (yield from pack_case(case, path.parent, bundle_stem(path)))
 

@@ -206,6 +206,6 @@ def _unframed(work: Callable[[], T]) -> T:
     raise failure
 
 
-def value_domain(volume: Volume) -> ValueDomain:
-    """Return what a volume's numbers are: their type and unit."""
-    return ValueDomain(volume.array.dtype.name, volume.stack.instances[0].values.unit)
+def value_domain(stack: Stack) -> ValueDomain:
+    """Return what the numbers of a stack's volume are: their type and unit."""
+    return ValueDomain(physical_dtype(stack.instances).name, stack.instances[0].values.unit)

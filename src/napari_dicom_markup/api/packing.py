@@ -142,7 +142,7 @@ def _stage(case: Case, folder: Path, stem: str, *, checked: bool) -> Generator[S
         written.bundle = str(uuid5(NAMESPACE, "\n".join(sorted(written.sha256))))
         for stack in case.series.stacks:
             yield from stage_stack(case, stack, folder / stem, written)
-        writer.write_document(describe(case.series, case.volumes, written, provenance()))
+        writer.write_document(describe(case.series, written, provenance()))
     return written
 
 

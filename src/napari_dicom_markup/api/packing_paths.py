@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_dicom_markup.model.progress import Step
-    from napari_dicom_markup.model.stack import Leftover, Scan, Stack
+    from napari_dicom_markup.model.stack import Leftover, Scan, Stack, Volume
 
 _NAMED = (SIDECAR_SUFFIX, ".ome.tif", ".ome.tiff")
 """Endings by which ``out`` names one bundle rather than a folder."""
@@ -63,9 +63,8 @@ def pack_steps(
         stem = bundle_stem(out) if named else series_name(one.modality, one.uid)
         case = Case(
             series=one,
-            volumes={stack.index: make_volume(one, stack, DiskFrames()) for stack in one.stacks},
             labels=painted.get(one.uid, {}),
-            images=frozenset(stack.index for stack in one.stacks) if image else frozenset(),
+            images=_images(one) if image else {},
         )
         try:
             bundles.append((yield from pack_case(case, folder, stem)))
@@ -79,6 +78,10 @@ def pack_steps(
     others = tuple(leftover for leftover in found.leftovers if not leftover.is_dicom)
     _refuse_unreadable(others)
     return Packed(tuple(bundles), others)
+
+
+def _images(series: Series) -> dict[int, Volume]:
+    return {stack.index: make_volume(series, stack, DiskFrames()) for stack in series.stacks}
 
 
 def _refuse_unreadable(leftovers: Sequence[Leftover]) -> None:

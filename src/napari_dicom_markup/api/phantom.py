@@ -74,7 +74,7 @@ def demo_steps(folder: Path) -> Generator[Step, None, Demo]:
     written = yield from write_phantom_steps(originals)
     (volume,) = yield from open_steps([originals])
     labels = _paint(volume)
-    case = Case(volume.series, {1: volume}, {1: [labels]}, frozenset({1}))
+    case = Case(volume.series, {1: [labels]}, {1: volume})
     make_folder(folder / "bundle")
     stem = stack_name(volume.series, volume.stack)
     bundle = yield from pack_case(case, folder / "bundle", stem)

@@ -25,10 +25,13 @@ _GRID_TOLERANCE = 1e-6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Selection:
-    """What selected layers are: one series' volumes, those to save as images, and the labels."""
+    """What selected layers are: images to save and labels, by stack index, of one series.
 
-    volumes: tuple[Volume, ...]
-    images: frozenset[int]
+    ``volume`` is one of the series' volumes, selected or found for the labels.
+    """
+
+    volume: Volume
+    images: dict[int, Volume]
     labels: dict[int, list[Labels]]
 
 
@@ -55,19 +58,14 @@ def read_selection(selected: Sequence[Layer], others: Iterable[Layer] = ()) -> S
         raise SelectionError(message)
     around = [layer for layer in others if _volume(layer) is not None]
     labels: dict[int, list[Labels]] = {}
-    volumes = {volume.stack.index: volume for volume in images}
+    found = list(images)
     for layer in selected:
         if layer[2] == "labels":
             volume = _find_image(layer, [one for one in selected if _volume(one)], around)
-            volumes.setdefault(volume.stack.index, volume)
             labels.setdefault(volume.stack.index, []).append(_read_labels(layer))
-            images.append(volume)
-    _check_one_series(images)
-    return Selection(
-        volumes=tuple(volumes.values()),
-        images=frozenset(volume.stack.index for layer in selected if (volume := _volume(layer))),
-        labels=labels,
-    )
+            found.append(volume)
+    _check_one_series(found)
+    return Selection(found[0], {volume.stack.index: volume for volume in images}, labels)
 
 
 def _volume(layer: Layer) -> Volume | None:
