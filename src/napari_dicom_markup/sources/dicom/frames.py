@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -137,8 +138,8 @@ def read_frames_into(
     """Fill ``out[i]`` with the converted frame of ``instances[i]``.
 
     Native little-endian pixels whose size equals that of ``out`` are read into their place and
-    converted there; all others pass through one plane a thread. The codecs and the reads let
-    go of Python's lock, so threads help.
+    converted there; all others pass through the memory of one plane a thread. The codecs and the
+    reads let go of Python's lock, so threads help.
 
     Parameters
     ----------
@@ -156,10 +157,13 @@ def read_frames_into(
     DecodeError, OSError
         The first that a plane raised; ``out`` is then partly filled.
     """
+    own = threading.local()
 
     def load(start: int) -> None:
+        if not hasattr(own, "scratch"):
+            own.scratch = np.empty(out[0].nbytes, np.uint8)
         for i in range(start, min(start + _RUN, len(instances))):
-            _load(instances[i], out[i], convert)
+            _load(instances[i], out[i], convert, own.scratch)
 
     with ThreadPoolExecutor(workers or _cores()) as pool:
         runs = [pool.submit(load, start) for start in range(0, len(instances), _RUN)]
@@ -177,16 +181,16 @@ def _cores() -> int:
     return (len(affinity(0)) if affinity else os.cpu_count()) or 1
 
 
-def _load(instance: Instance, plane: Array, convert: Convert) -> None:
-    """Fill one plane, straight from the file where its stored values have the plane's size."""
-    stored = _view_as_stored(instance, plane)
+def _load(instance: Instance, plane: Array, convert: Convert, scratch: NDArray[np.uint8]) -> None:
+    """Fill one plane: plain stored values are read into it, or into memory that is used again."""
+    stored = _memory_for_stored(instance, plane, scratch)
     if stored is None:
         convert(read_frame(instance), instance, plane)
         return
     pixels, element = _described(instance)
     with FileIO(instance.file.path) as file:
         _check_claim(instance, native.frame_bytes(pixels, element), element, None)
-        flat = plane.reshape(-1).view(np.uint8)
+        flat = stored.reshape(-1).view(np.uint8)
         if _read_into(file, element.offset, flat.data) < flat.size:
             raise _error(instance, _CUT_OFF)
     if element.keyword == "PixelData":
@@ -194,8 +198,10 @@ def _load(instance: Instance, plane: Array, convert: Convert) -> None:
     convert(stored, instance, plane)
 
 
-def _view_as_stored(instance: Instance, plane: Array) -> Array | None:
-    """Return the plane as stored values, None where they differ from the file's bytes."""
+def _memory_for_stored(
+    instance: Instance, plane: Array, scratch: NDArray[np.uint8]
+) -> Array | None:
+    """Return the plane, or scratch, as stored values; None where the file's bytes are others."""
     pixels, element = _described(instance)
     plain = (
         instance.transfer_syntax_uid in {ts.IMPLICIT_LE, ts.EXPLICIT_LE}
@@ -207,7 +213,12 @@ def _view_as_stored(instance: Instance, plane: Array) -> Array | None:
     if not plain or not plane.flags.c_contiguous or plane.shape != native.frame_shape(pixels):
         return None
     dtype = native.stored_dtype(pixels, element)
-    return plane.view(dtype) if plane.dtype.itemsize == dtype.itemsize else None
+    if plane.dtype.itemsize == dtype.itemsize:
+        return plane.view(dtype)
+    needed = plane.size * dtype.itemsize
+    if needed > scratch.size:
+        return None
+    return scratch[:needed].view(dtype).reshape(plane.shape)
 
 
 def _decode(source: _Source, instance: Instance) -> Array:
