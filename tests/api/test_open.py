@@ -42,6 +42,14 @@ def test_contrast_limits_are_the_window_and_the_range_is_wide(series):
     assert meta["metadata"]["dicom_markup"]["contrast_limits_range"] == [-1024, 3071]
 
 
+def test_a_declared_range_of_16_bits_leaves_room_on_the_contrast_slider(tmp_path):
+    folder = write_series(tmp_path, BitsStored=16, HighBit=15)
+    ((data, meta, _),) = api.open_layers(folder).result().tuples
+    low, high = meta["metadata"]["dicom_markup"]["contrast_limits_range"]
+    assert low == -1024
+    assert data[2].max() < high < 2000
+
+
 def test_the_patient_affine_travels_in_the_metadata(series):
     ((_, meta, _),) = api.open_layers(series).result().tuples
     link = meta["metadata"]["dicom_markup"]

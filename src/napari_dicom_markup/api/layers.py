@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 _TIFF_SUFFIXES = (".ome.tiff", ".ome.tif", ".tiff", ".tif")
 
+WIDE_RANGE = 1 << 13
+"""Declared ranges above this leave a contrast slider no room: 16 bits that hold a CT's 4,000."""
+
 _NOTED = frozenset(ReportKind) - {ReportKind.THICKNESS}
 """What is worth a notification; that slices overlap is said by ``info`` only."""
 
@@ -93,17 +96,17 @@ def _display(volume: Volume) -> Display:
     stack, array = volume.stack, volume.array
     if array.ndim > len(stack.shape):
         return Display(name, (0.0, 255.0), (0.0, 255.0))
-    middle = stack.instances[len(stack.instances) // 2]
-    limits = voi_limits(middle)
+    limits = voi_limits(stack.instances[len(stack.instances) // 2])
     whole = value_range(stack.instances, array.dtype)
-    if limits is None or whole is None:
-        spread, extremes = _spread(volume)
-        limits, whole = limits or spread, whole or extremes
+    if limits is None or whole is None or whole[1] - whole[0] > WIDE_RANGE:
+        spread, around = _spread(volume)
+        limits = limits or spread
+        whole = around if whole is None else (max(whole[0], around[0]), min(whole[1], around[1]))
     return Display(name, limits, (min(whole[0], limits[0]), max(whole[1], limits[1])))
 
 
 def _spread(volume: Volume) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Return the 0.5 and 99.5 percentiles, and the extremes, of the middle plane.
+    """Return the middle plane's 0.5 and 99.5 percentiles, and thrice the range of its values.
 
     A plane that cannot be decoded costs the others nothing: napari says so when it comes to it.
     """
@@ -117,7 +120,8 @@ def _spread(volume: Volume) -> tuple[tuple[float, float], tuple[float, float]]:
         return (0.0, 1.0), (0.0, 1.0)
     low, high = (float(value) for value in np.percentile(finite, (0.5, 99.5)))
     least, most = float(finite.min()), float(finite.max())
-    return (low, max(high, low + 1e-6 * max(abs(low), 1.0))), (least, max(most, least + 1.0))
+    width = max(most - least, 1.0)
+    return (low, max(high, low + 1e-6 * max(abs(low), 1.0))), (least - width, most + width)
 
 
 def _notice(volumes: Sequence[Volume]) -> str:
