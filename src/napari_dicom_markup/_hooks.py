@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 _SIDECAR = ".dcm-markup"
 _DICOM_NAMES = (".dcm", ".dicom", ".ima")
 _PREFIX_AT = 128
-_FILES_TRIED = 256
-"""Files of a folder that are looked at before it is left to other plug-ins."""
+_FILES_TRIED, _OTHERS_TRIED = 256, 64
+"""Files of a folder, by names that DICOM has and by others, that are looked at before the folder
+is left to other plug-ins."""
 
 _FIRST_ELEMENT = re.compile(
     rb"[\x02\x08]\0.\0(?:[A-Z]{2}|..\0\0)|\0[\x02\x08]\0.[A-Z]{2}", re.DOTALL
@@ -55,14 +56,18 @@ def _is_dicom(path: Path) -> bool:
 
 def _some_files(folder: Path) -> Iterator[Path]:
     """Yield some files of a folder, in its sub-folders too, without listing a whole archive."""
-    tried = 0
+    tried, others = 0, list[Path]()
     for parent, folders, files in os.walk(folder):
         folders.sort()
-        for name in sorted(files, key=lambda name: (not _may_be_dicom(name), name)):
+        for name in sorted(files):
+            if not _may_be_dicom(name):
+                others += [Path(parent) / name] if len(others) < _OTHERS_TRIED else []
+                continue
             yield Path(parent) / name
             tried += 1
             if tried == _FILES_TRIED:
                 return
+    yield from others
 
 
 def _may_be_dicom(name: str) -> bool:

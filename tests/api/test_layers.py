@@ -227,3 +227,43 @@ def test_one_stack_of_several_can_be_saved_and_the_others_are_kept(tmp_path):
     kinds = [kind for *_, kind in api.reopen_layers(bundle.sidecar).result().tuples]
     assert kinds == ["image", "image", "labels"]
     assert api.verify(bundle.sidecar, tmp_path / "dicom").result().ok
+
+
+def test_a_series_opened_twice_from_different_files_is_two(tmp_path):
+    write_series(tmp_path / "dicom" / "a")
+    for path in write_series(tmp_path / "dicom" / "b", PixelSpacing=[1, 1]).iterdir():
+        _renumber(path, 9)
+    both = api.open_layers(tmp_path / "dicom").result().tuples
+    (alone,) = api.open_layers(tmp_path / "dicom" / "b").result().tuples
+    with pytest.raises(SelectionError, match="opened twice"):
+        api.save_layers(tmp_path / "case", [both[0], painted(both[0]), alone]).result()
+    again = api.open_layers(tmp_path / "dicom").result().tuples
+    bundle = api.save_layers(tmp_path / "case", [both[0], painted(again[0])], again).result()
+    assert api.verify(bundle.sidecar, tmp_path / "dicom").result().ok
+
+
+def test_labels_that_are_turned_do_not_lie_on_the_image(tmp_path, image):
+    affine = np.eye(4)
+    affine[1:3, 1:3] = [[0, 1], [-1, 0]]
+    with pytest.raises(SelectionError):
+        api.save_layers(tmp_path / "case", [painted(image, affine=affine)], [image]).result()
+    plain = painted(image, affine=np.eye(4), rotate=np.eye(3), shear=np.zeros(3))
+    assert api.save_layers(tmp_path / "case", [plain], [image]).result().files == 5
+
+
+def test_a_copied_layer_is_still_the_series(tmp_path, image):
+    import copy
+
+    twin = (copy.deepcopy(image[0]), image[1], "image")
+    assert api.save_layers(tmp_path / "case", [twin, painted(image)]).result().files == 5
+
+
+def test_a_tiff_is_opened_with_the_sidecar_of_its_own_bundle(tmp_path, image):
+    other = api.open_layers(write_series(tmp_path / "b", SeriesInstanceUID="1.2.3.9")).result()
+    api.save_layers(tmp_path / "case", [other.tuples[0]]).result()
+    bundle = api.save_layers(tmp_path / "z", [painted(image)], [image]).result()
+    renamed = bundle.tiffs[0].rename(tmp_path / "case.v2.ome.tif")
+    assert api.find_sidecar(renamed) == bundle.sidecar
+    assert api.find_sidecar(tmp_path / "case.image.ome.tif") == tmp_path / "case.dcm-markup"
+    shouted = bundle.sidecar.rename(tmp_path / "Z.DCM-MARKUP")
+    assert api.find_sidecar(shouted) == shouted

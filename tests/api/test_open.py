@@ -176,3 +176,43 @@ def test_a_stack_whose_middle_cannot_be_decoded_still_opens(tmp_path):
     assert array[0].shape == (12, 10)
     with pytest.raises(DecodeError):
         array[2]
+
+
+def test_a_modality_that_is_none_reaches_no_layer_and_no_tiff(tmp_path):
+    with pytest.warns(UserWarning, match="Invalid value"):
+        folder = write_series(tmp_path / "dicom", Modality=CANARY)
+    ((_, meta, _),) = api.open_layers(folder).result().tuples
+    assert CANARY not in repr(meta)
+    (bundle,) = api.pack(folder, tmp_path / "out").result().bundles
+    assert CANARY.encode() not in bundle.tiffs[0].read_bytes()
+
+
+def test_a_supplemental_palette_leaves_a_grey_image_grey(tmp_path):
+    folder = write_series(tmp_path)
+    for path in folder.iterdir():
+        data = pydicom.dcmread(path)
+        for colour in ("Red", "Green", "Blue"):
+            setattr(data, f"{colour}PaletteColorLookupTableDescriptor", [4, 0, 16])
+            data[f"{colour}PaletteColorLookupTableDescriptor"].VR = "US"
+            setattr(data, f"{colour}PaletteColorLookupTableData", bytes(8))
+        data.save_as(path)
+    (volume,) = api.open(folder).result()
+    np.testing.assert_array_equal(np.asarray(volume.array), stored_values()[::-1] - 1024)
+
+
+def test_a_link_to_a_folder_is_named_and_not_followed(tmp_path, series):
+    (series / "link").symlink_to(tmp_path)
+    (left,) = api.scan(series).result().leftovers
+    assert (left.file.relative, left.reason) == (
+        "link",
+        "a link to a folder: give that folder itself",
+    )
+    assert not left.is_unreadable
+
+
+def test_any_path_like_thing_is_a_path(series):
+    class Place:
+        def __fspath__(self):
+            return str(series)
+
+    assert len(api.open(Place()).result()) == 1

@@ -17,6 +17,7 @@ Open a folder, pack it with labels, and restore the originals elsewhere::
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,6 @@ from napari_dicom_markup.api.restoring import (
 from napari_dicom_markup.model.progress import Step, Steps
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Sequence
 
     from napari_dicom_markup.api.layers import Layers
@@ -77,7 +77,7 @@ __all__ = [
 
 
 def _paths(paths: PathLike | Iterable[PathLike]) -> list[Path]:
-    return [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]  # type: ignore[union-attr]  # a PathLike is iterated by no one
+    return [Path(paths)] if isinstance(paths, str | os.PathLike) else list(map(Path, paths))
 
 
 def scan(paths: PathLike | Iterable[PathLike]) -> Steps[Scan]:

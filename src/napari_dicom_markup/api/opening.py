@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from napari_dicom_markup.api.parallel import in_order
-from napari_dicom_markup.core.pixels import physical_dtype, physical_plane
+from napari_dicom_markup.core.pixels import is_palette, physical_dtype, physical_plane
 from napari_dicom_markup.core.planes import PlaneArray
 from napari_dicom_markup.core.stacking import group_series
 from napari_dicom_markup.errors import MarkupError, NothingToOpenError, SourceChangedError
@@ -70,7 +70,7 @@ class DiskFrames:
 
     def read_table(self, instance: Instance) -> Any:
         """Return the palette or Modality LUT of an instance that has one."""
-        return read_palette(instance) if instance.values.palette else read_modality_lut(instance)
+        return read_palette(instance) if is_palette(instance) else read_modality_lut(instance)
 
 
 def _gone(instance: Instance) -> SourceChangedError:
@@ -100,7 +100,7 @@ class MemoryFrames:
     def read_table(self, instance: Instance) -> Any:
         """Return the palette or Modality LUT of an instance that has one."""
         raw = self._fetch(instance)
-        table = read_palette if instance.values.palette else read_modality_lut
+        table = read_palette if is_palette(instance) else read_modality_lut
         return table(instance, raw)
 
 
@@ -165,7 +165,7 @@ def make_volume(
     tables: dict[int, Any] = {}
 
     def table_of(instance: Instance) -> Any:
-        if not (instance.values.lut or instance.values.palette):
+        if not (instance.values.lut or is_palette(instance)):
             return None
         if id(instance) not in tables:
             tables[id(instance)] = _unframed(lambda: frames.read_table(instance))
@@ -184,7 +184,7 @@ def make_volume(
     def read_all(out: NDArray[Any]) -> None:
         _unframed(lambda: frames.read_into(instances, out.reshape(-1, *plane), convert))
 
-    colour = stack.pixels.samples == 3 or first.values.palette
+    colour = stack.pixels.samples == 3 or is_palette(first)
     plane = (*stack.shape[-2:], 3) if colour else stack.shape[-2:]
     shape = (*stack.shape, 3) if colour else stack.shape
     array = VolumeArray(shape, dtype, read, read_all, colour=colour)

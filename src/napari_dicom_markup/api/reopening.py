@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections import OrderedDict
 from dataclasses import dataclass
 from threading import Lock
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from napari_dicom_markup.model.sidecar import Sidecar, StackRecord
     from napari_dicom_markup.model.stack import Volume
     from napari_dicom_markup.sources.bundle import Original
+
+_TIFF_ENDING = re.compile(r"(\.s\d+)?(\.image)?(\.ome)?\.tiff?$", re.IGNORECASE)
+"""What follows the stem in the name of a bundle's TIFF."""
 
 _KEPT = 4
 """Rebuilt files kept in memory: neighbours of the slice in view."""
@@ -78,30 +82,32 @@ def _rebuild(original: Original) -> bytes:
 def find_sidecar(path: Path) -> Path:
     """Return the sidecar of a bundle, given it or one of the bundle's TIFFs.
 
-    A TIFF's sidecar has the same stem, or else names the same bundle and lies beside it.
+    A TIFF that names its bundle belongs to the sidecar of that bundle in its folder; one that
+    another program has saved, without the name, to the sidecar of its stem.
 
     Raises
     ------
     DamagedError
         There is none.
     """
-    if path.name.endswith(SIDECAR_SUFFIX):
+    if path.name.lower().endswith(SIDECAR_SUFFIX):
         return path
-    stems = path.name.split(".")
-    for count in range(len(stems) - 1, 0, -1):
-        sidecar = path.with_name(".".join(stems[:count]) + SIDECAR_SUFFIX)
-        if sidecar.is_file():
-            return sidecar
     bundle = bundle_of(path)
-    for sidecar in sorted(path.parent.glob(f"*{SIDECAR_SUFFIX}")) if bundle else ():
-        try:
-            with SidecarReader(sidecar) as reader:
-                if reader.sidecar.bundle == bundle:
-                    return sidecar
-        except (DamagedError, VersionError):
-            continue
+    own = path.with_name(_TIFF_ENDING.sub("", path.name) + SIDECAR_SUFFIX)
+    others = sorted(path.parent.glob(f"*{SIDECAR_SUFFIX}")) if bundle else []
+    for sidecar in (own, *others):
+        if sidecar.is_file() and (bundle is None or _bundle_in(sidecar) == bundle):
+            return sidecar
     message = f"{path.name} has no sidecar (*{SIDECAR_SUFFIX}) beside it: put it there, then open"
     raise DamagedError(message, path.name)
+
+
+def _bundle_in(sidecar: Path) -> str | None:
+    try:
+        with SidecarReader(sidecar) as reader:
+            return reader.sidecar.bundle
+    except (DamagedError, VersionError):
+        return None
 
 
 def reopen_steps(path: Path) -> Generator[Step, None, Reopened]:

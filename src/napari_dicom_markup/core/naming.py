@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from typing import TYPE_CHECKING
+
+from napari_dicom_markup.standard.modalities import known_modality
 
 if TYPE_CHECKING:
     from napari_dicom_markup.model.stack import Series, Stack
 
 NO_SERIES = "no-series"
 """Stem of the bundle that keeps DICOM files of no series, a DICOMDIR say."""
-
-_MODALITY = re.compile(r"[A-Z][A-Z0-9]{1,7}")
 
 
 def series_name(modality: str, series_uid: str) -> str:
@@ -27,8 +26,7 @@ def series_name(modality: str, series_uid: str) -> str:
     """
     if not series_uid:
         return NO_SERIES
-    word = modality if _MODALITY.fullmatch(modality) else "OT"
-    return f"{word}-{hashlib.sha256(series_uid.encode()).hexdigest()[:8]}"
+    return f"{known_modality(modality)}-{hashlib.sha256(series_uid.encode()).hexdigest()[:8]}"
 
 
 def stack_name(series: Series, stack: Stack) -> str:

@@ -17,7 +17,7 @@ Array: TypeAlias = NDArray[Any]
 Table: TypeAlias = tuple[int, Array]
 """First stored value mapped, and the entries from there on."""
 
-_INTEGERS = (np.uint8, np.uint16, np.int16, np.int32)
+_INTEGERS = (np.uint8, np.uint16, np.int16, np.int32, np.uint32)
 """Types of exact physical values, smallest first; napari and TIFF readers know them all."""
 
 
@@ -34,8 +34,8 @@ def physical_dtype(instances: Iterable[Instance], luts: Sequence[Array] = ()) ->
     Returns
     -------
     np.dtype
-        uint8, uint16, int16 or int32 where all values are integers, float32 otherwise; uint8
-        for colour and palettes, float64 for Double Float Pixel Data only.
+        uint8, uint16, int16, int32 or uint32 where all values are integers, float64 for wider
+        ones, float32 otherwise; uint8 for colour and palettes, float64 for Double Float Pixel Data.
     """
     low, high = 0, 0
     for instance in instances:
@@ -48,7 +48,7 @@ def physical_dtype(instances: Iterable[Instance], luts: Sequence[Array] = ()) ->
             return np.dtype(np.float32)
         low, high = min(low, ends[0]), max(high, ends[1])
     fitting = (t for t in _INTEGERS if np.iinfo(t).min <= low and high <= np.iinfo(t).max)
-    return np.dtype(next(fitting, np.float32))
+    return np.dtype(next(fitting, np.float64))
 
 
 def is_palette(instance: Instance) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -92,6 +92,10 @@ class PlaneArray:
     @property
     def _leading(self) -> tuple[int, ...]:
         return self._shape[: -self._plane_ndim]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return the array itself: it is only read, and napari copies layers with their data."""
+        return self
 
     def __len__(self) -> int:
         return self._shape[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
 
@@ -34,22 +34,39 @@ class Steps(Generic[T]):
     """
 
     def __init__(self, generator: Generator[Step, None, T]) -> None:
-        self._generator = generator
+        self._value: list[T] = []
+        self._generator = self._keep(generator)
+
+    def _keep(self, generator: Generator[Step, None, T]) -> Generator[Step, None, T]:
+        value = yield from generator
+        self._value.append(value)
+        return value
 
     def __iter__(self) -> Generator[Step, None, T]:
         """Return the generator of steps; ``yield from`` gives the result."""
         return self._generator
 
     def result(self) -> T:
-        """Run to the end and return the verb's result."""
-        generator = self._generator
-        while True:
-            try:
-                next(generator)
-            except StopIteration as stop:
-                value: T = stop.value
-                return value
+        """Run to the end and return the verb's result, as often as it is asked for.
+
+        Raises
+        ------
+        RuntimeError
+            The verb was cancelled, or has failed before.
+        """
+        for _ in self._generator:
+            pass
+        if not self._value:
+            message = "the verb was cancelled, or has failed before: it has no result"
+            raise RuntimeError(message)
+        return self._value[0]
 
     def close(self) -> None:
         """Cancel: nothing half-written stays."""
         self._generator.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()

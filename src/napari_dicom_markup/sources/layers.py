@@ -10,10 +10,11 @@ import numpy as np
 
 from napari_dicom_markup.errors import LabelsError, SelectionError
 from napari_dicom_markup.model.markup import FeatureColumn, LabelColors, Labels, LabelsStyle
-from napari_dicom_markup.model.stack import Volume
+from napari_dicom_markup.model.stack import SourceFile, Volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from napari_dicom_markup.model.markup import Cell, Rgba
 
@@ -78,18 +79,23 @@ def _check_one_series(volumes: Sequence[Volume]) -> None:
     if not volumes:
         message = "select the labels you painted, or the DICOM image to save"
         raise SelectionError(message)
-    if len({(volume.series.uid, volume.sidecar) for volume in volumes}) > 1:
+    if len({_origin(volume) for volume in volumes}) > 1:
         message = (
-            "the selected layers belong to several series: a bundle holds one; "
-            "select one image and the labels painted on it"
+            "the selected layers belong to several series, or to one that was opened twice from "
+            "different files: a bundle holds one; select one image and the labels painted on it"
         )
         raise SelectionError(message)
+
+
+def _origin(volume: Volume) -> tuple[Path | None, tuple[SourceFile, ...]]:
+    """Return what a volume's series was opened from: stacks are counted within it."""
+    return volume.sidecar, volume.series.files
 
 
 def _find_image(labels: Layer, selected: Sequence[Layer], around: Sequence[Layer]) -> Volume:
     for layers in (selected, around):
         volumes = [v for layer in layers if (v := _volume(layer)) and _same_grid(labels, layer)]
-        distinct = {(v.series.uid, v.sidecar, v.stack.index): v for v in volumes}
+        distinct = {(_origin(v), v.stack.index): v for v in volumes}
         if len(distinct) > 1:
             message = (
                 "several DICOM images have the grid of a labels layer: "
@@ -113,9 +119,16 @@ def _same_grid(labels: Layer, image: Layer) -> bool:
     shape = tuple(labels[0].shape)
     if shape not in {volume.stack.shape, volume.stack.shape[-3:]}:
         return False
-    return all(
+    return _is_plain(labels[1]) and all(
         _close(labels[1].get(key), image[1].get(key), len(shape)) for key in ("scale", "translate")
     )
+
+
+def _is_plain(meta: Mapping[str, Any]) -> bool:
+    """Say whether a layer is only scaled and moved: not turned, sheared or transformed."""
+    keys = ("affine", "rotate", "shear")
+    given = [np.asarray(meta[key]) for key in keys if meta.get(key) is not None]
+    return all(np.allclose(one, 0 if one.ndim < 2 else np.eye(len(one))) for one in given)
 
 
 def _close(a: Any, b: Any, axes: int) -> bool:

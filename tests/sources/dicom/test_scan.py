@@ -91,7 +91,11 @@ def test_links_to_folders_are_not_followed_and_pipes_are_no_files(tmp_path):
     (tmp_path / "real" / "a").write_bytes(b"x")
     (tmp_path / "link").symlink_to(tmp_path, target_is_directory=True)
     os.mkfifo(tmp_path / "pipe")
-    assert [file.relative for file in find_files([tmp_path])] == ["real/a"]
+    (tmp_path / "way").symlink_to(tmp_path / "pipe")
+    found = read(tmp_path)
+    assert [one.file.relative for one in found] == ["link", "real/a", "way"]
+    assert found[0].reason == "a link to a folder: give that folder itself"
+    assert not any(one.is_unreadable for one in found)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="symbolic links need POSIX")

@@ -28,6 +28,7 @@ from napari_dicom_markup.sources.dicom.hop import UnusualError, begin, resume
 from napari_dicom_markup.sources.dicom.unusual import read_unusual
 from napari_dicom_markup.sources.dicom.walk import HEAD, PREFIX, PREFIX_END, Header, walk
 from napari_dicom_markup.standard.attributes import INDEX, picker
+from napari_dicom_markup.standard.modalities import known_modality
 from napari_dicom_markup.standard.sop_classes import DICOMDIR
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def _seconds(raw: Raw) -> float | None:
 
 def _classes(key: Key) -> tuple[str, str, str]:
     modality, sop_class, media_class, syntax = map(_text, key)
-    return modality, sop_class or media_class, syntax
+    return known_modality(modality) if modality else "", sop_class or media_class, syntax
 
 
 def _image_type(raw: Raw) -> tuple[str, ...]:

@@ -27,7 +27,9 @@ BATCH = 1024
 _WINDOW = 8 * 1024
 """Bytes that a hop reads ahead."""
 
-_OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+_OPEN_FLAGS = os.O_RDONLY
+for _flag in ("O_BINARY", "O_CLOEXEC", "O_NONBLOCK"):  # the last: a link may lead to a pipe
+    _OPEN_FLAGS |= getattr(os, _flag, 0)
 
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "a PNG picture"),
@@ -102,11 +104,8 @@ def _files_below(folder: str, prefix: str) -> Iterator[SourceFile]:
 
 
 def _may_be_file(entry: os.DirEntry[str]) -> bool:
-    """Say whether an entry is a file, or a link that leads to no folder, if anywhere."""
-    try:
-        return entry.is_file() or (entry.is_symlink() and not entry.is_dir())
-    except OSError:  # a link that leads in a ring
-        return True
+    """Say whether an entry is a file, or a link wherever it leads: it is at least named."""
+    return entry.is_symlink() or entry.is_file()
 
 
 def _source_file(path: str, relative: str) -> SourceFile:
@@ -183,6 +182,8 @@ def _read_heads(files: Sequence[SourceFile]) -> tuple[list[bytes], dict[int, OSE
 
 def _refuse(file: SourceFile, error: OSError, *, is_dicom: bool) -> Leftover:
     """Return the system's reason without the path, which may name a patient."""
+    if isinstance(error, IsADirectoryError):
+        return Leftover(file, "a link to a folder: give that folder itself", is_dicom)
     reason = f"cannot be opened: {(error.strerror or type(error).__name__).lower()}"
     gone = isinstance(error, FileNotFoundError)
     return Leftover(file, reason, is_dicom, is_unreadable=not gone)
