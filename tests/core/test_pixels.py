@@ -199,6 +199,11 @@ def test_a_table_that_is_needed_and_missing_is_an_error():
 # --- limits ---
 
 
+@pytest.mark.parametrize("slope", [1e308, -1e308, 1e36])
+def test_a_slope_that_leads_beyond_the_type_declares_no_range(slope):
+    assert value_range([declared(12, slope=slope)], np.float32) is None
+
+
 def test_the_value_range_covers_all_instances_and_negative_slopes():
     instances = [declared(12, intercept=-1024.0), declared(12, slope=-2.0)]
     assert value_range(instances, np.float32) == (-8190.0, 3071.0)

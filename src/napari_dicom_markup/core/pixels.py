@@ -231,7 +231,8 @@ def _index(stored: Array, first: int) -> Array:
 def value_range(instances: Iterable[Instance], dtype: DTypeLike) -> tuple[float, float] | None:
     """Return the declared physical range over all instances, None where there is none.
 
-    Float pixels declare no range; a Modality LUT's is that of its type, colour's 0 to 255.
+    Float pixels declare no range, nor does a rescale that leads beyond the type; a Modality LUT's
+    is that of its type, colour's 0 to 255.
     """
     low, high = math.inf, -math.inf
     for instance in instances:
@@ -251,7 +252,9 @@ def _declared_ends(instance: Instance, dtype: np.dtype[Any]) -> tuple[float, flo
         return None
     low, high = stored_range(instance.pixels)
     slope, intercept = instance.values.slope, instance.values.intercept
-    return low * slope + intercept, high * slope + intercept
+    ends = low * slope + intercept, high * slope + intercept
+    most = float(np.finfo(dtype).max) if dtype.kind == "f" else math.inf
+    return ends if max(map(abs, ends)) <= most else None
 
 
 def voi_limits(instance: Instance) -> tuple[float, float] | None:

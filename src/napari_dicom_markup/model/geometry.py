@@ -24,7 +24,7 @@ class PatientFrame:
     ``row`` is the direction in which the column index grows, ``column`` the direction in which
     the row index grows: the two triples of ImageOrientationPatient, as unit vectors.
     ``origins`` holds each slice's ImagePositionPatient, ``step`` the LPS vector from one slice
-    to the next: the median step, sheared where the stack is tilted.
+    to the next: the step that the positions show, sheared where the stack is tilted.
     """
 
     frame_of_reference_uid: str = field(repr=False)
@@ -64,7 +64,8 @@ class StackGeometry:
     """Spacing of a stack, and its place in the patient where the object states one.
 
     ``spacing`` is (slice, row, column) in millimetres, or in pixels when ``in_mm`` is false.
-    The slice spacing of a stack of several slices is the median step along the normal.
+    The slice spacing of several slices is the step along the normal that the positions show, and
+    the lower median where their steps are uneven.
     """
 
     spacing: Vector

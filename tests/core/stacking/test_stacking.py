@@ -24,6 +24,16 @@ def one_stack(instances: list[Instance]) -> Stack:
     return stack
 
 
+def repeat(plane: Instance, volume: object, **changes: object) -> Instance:
+    """Return the plane as a file of its own in another volume; ``changes`` to its acquisition."""
+    return replace(
+        plane,
+        sop_instance_uid=f"{plane.sop_instance_uid}.{volume}",
+        file=replace(plane.file, relative=f"{plane.file.relative}-{volume}"),
+        acquisition=replace(plane.acquisition, **changes),
+    )
+
+
 def kinds(stack: Stack) -> list[ReportKind]:
     return [report.kind for report in stack.reports]
 
@@ -116,6 +126,48 @@ def test_uneven_steps_are_reported_and_nothing_is_resampled():
     assert [o[2] for o in stack.geometry.patient.origins] == [7.3, 5.3, 4, 2, 0]
 
 
+@pytest.mark.parametrize(("decimals", "step"), [(1, 0.625), (2, 0.625), (2, 1.0 / 3), (1, 1.25)])
+@pytest.mark.parametrize("orientation", ["axial", "oblique"])
+def test_rounded_positions_make_the_affine_drift_nowhere(decimals, step, orientation):
+    planes = [
+        replace(plane, position=tuple(round(value, decimals) for value in plane.position))
+        for plane in make_planes(500, step, orientation=ORIENTATIONS[orientation])
+    ]
+    planes = [replace(p, grid=replace(p.grid, slice_thickness=None)) for p in planes]
+    stack = one_stack(planes)
+    assert stack.reports == ()
+    assert stack.geometry.spacing[0] == pytest.approx(step, abs=10**-decimals / 400)
+    affine = stack.geometry.affine_lps()
+    for k in (0, 250, 499):
+        place = (affine @ (k, 0, 0, 1))[:3]
+        np.testing.assert_allclose(place, stack.instances[k].position, atol=1.5 * 10**-decimals)
+    np.testing.assert_allclose(place, stack.instances[499].position, atol=1e-6)
+
+
+def test_gaps_count_as_whole_steps_in_positions_that_are_rounded():
+    planes = [make_instance((0, 0, round(0.625 * k, 2)), number=k + 1) for k in range(300)]
+    planes = [replace(p, grid=replace(p.grid, slice_thickness=None)) for p in planes]
+    stack = one_stack(planes[:100] + planes[140:])
+    assert stack.geometry.spacing[0] == pytest.approx(0.625, abs=1e-4)
+    assert kinds(stack) == [ReportKind.GAP]
+    assert "40 slices of 0.625" in stack.reports[0].message
+
+
+def test_an_uneven_stack_says_how_far_the_affine_is_off_its_slices():
+    heights = [0.0, 2.0, 4.0, 6.0, 9.0, 12.0, 15.0]
+    stack = one_stack([make_instance((0, 0, z), number=n) for n, z in enumerate(heights)])
+    (report,) = [r for r in stack.reports if r.kind is ReportKind.UNEVEN]
+    assert stack.geometry.spacing[0] == 2.0
+    assert "the affine puts slices up to 3 mm beside their own positions" in report.message
+
+
+def test_a_slow_change_of_the_step_is_reported_where_it_adds_up():
+    heights = np.cumsum([0.0] + [1.0] * 200 + [1.015] * 200).tolist()
+    stack = one_stack([make_instance((0, 0, z), number=n) for n, z in enumerate(heights)])
+    assert ReportKind.UNEVEN in kinds(stack)
+    assert "the affine puts slices up to" in stack.reports[0].message
+
+
 def test_thick_slices_that_overlap_are_said_to():
     planes = [
         replace(plane, grid=replace(plane.grid, slice_thickness=4.0)) for plane in make_planes(3)
@@ -137,7 +189,7 @@ def test_images_of_two_orientations_make_two_stacks():
     "change",
     [
         {"rows": 8},
-        {"samples": 3, "photometric": "RGB", "bits_allocated": 8},
+        {"samples": 3, "photometric": "RGB", "bits_allocated": 8, "bits_stored": 8},
         {"pixel_spacing": (0.7, 0.6)},
         {"frame_of_reference_uid": "1.10"},
         {"image_type": ("ORIGINAL", "PRIMARY", "P")},
@@ -215,6 +267,98 @@ def test_an_interrupted_last_volume_is_kept_apart_with_its_reason():
     assert leftovers == ()
 
 
+def test_a_missing_slice_of_a_middle_volume_mixes_no_times():
+    volumes = [
+        repeat(plane, t, acquisition_time=37910.0 + 10 * t)
+        for t in range(3)
+        for k, plane in enumerate(make_planes(4))
+        if (t, k) != (1, 2)
+    ]
+    stacks, leftovers = stack_instances(volumes)
+    assert sorted(stack.shape for stack in stacks) == [(2, 4, 4, 5), (3, 4, 5)]
+    whole, part = sorted(stacks, key=lambda stack: -len(stack.shape))
+    assert [i.acquisition.acquisition_time for i in whole.instances] == [37910] * 4 + [37930] * 4
+    assert whole.leading.values == (0.0, 20.0)
+    assert {i.acquisition.acquisition_time for i in part.instances} == {37920.0}
+    assert "3 of 4 positions at t = 10 s" in part.reports[-1].message
+    assert leftovers == ()
+
+
+def test_a_number_that_differs_from_image_to_image_gives_way_to_a_time_that_separates():
+    volumes = [
+        repeat(plane, t, number=10 * t + k, content_time=100.0 + t)
+        for t in range(3)
+        for k, plane in enumerate(make_planes(4))
+        if (t, k) != (1, 2)
+    ]
+    stacks, _ = stack_instances(volumes)
+    assert sorted(stack.shape for stack in stacks) == [(2, 4, 4, 5), (3, 4, 5)]
+
+
+def test_where_nothing_tells_which_volume_lacks_slices_no_volume_is_called_complete():
+    volumes = [
+        repeat(plane, t, instance_number=4 * t + k)
+        for t in range(3)
+        for k, plane in enumerate(make_planes(4))
+        if (t, k) != (1, 2)
+    ]
+    stacks, leftovers = stack_instances(volumes)
+    assert sorted(stack.shape for stack in stacks) == [(3, 4, 5), (4, 4, 5), (4, 4, 5)]
+    for stack in stacks:
+        assert ReportKind.INCOMPLETE in kinds(stack)
+        assert "which volume lacks slices cannot be told" in stack.reports[-1].message
+    assert leftovers == ()
+
+
+@pytest.mark.parametrize("keyword", ["acquisition_time", "content_time"])
+def test_a_time_of_day_never_becomes_a_value_of_the_leading_axis(keyword):
+    volumes = [
+        repeat(plane, t, **{keyword: 37910.0 + 2.5 * t})
+        for t in range(3)
+        for plane in make_planes(4)
+    ]
+    stack = one_stack(volumes)
+    assert (stack.leading.name, stack.leading.unit) == ("t", "s")
+    assert stack.leading.values == (0.0, 2.5, 5.0)
+
+
+def test_trigger_times_stay_the_milliseconds_within_the_cycle():
+    volumes = [repeat(p, t, trigger_time=25.0 + 50 * t) for t in range(3) for p in make_planes(4)]
+    stack = one_stack(volumes)
+    assert (stack.leading.name, stack.leading.unit) == ("trigger", "ms")
+    assert stack.leading.values == (25.0, 75.0, 125.0)
+
+
+def test_a_tilted_series_of_two_acquisitions_that_share_a_plane_makes_two_stacks():
+    planes = make_planes(19, step=3.0, shear=3.0 * np.tan(np.radians(15)))
+    second = [
+        repeat(replace(p, position=(p.position[0] + 5, *p.position[1:])), 2) for p in planes[9:]
+    ]
+    stacks, leftovers = stack_instances(planes[:10] + second)
+    assert [stack.shape for stack in stacks] == [(10, 4, 5), (10, 4, 5)]
+    assert [kinds(stack)[0] for stack in stacks] == [ReportKind.TILT] * 2
+    assert "15.0°" in stacks[0].reports[0].message
+    assert leftovers == ()
+
+
+def test_a_tilted_series_with_fields_of_view_beside_each_other_makes_two_stacks():
+    planes = make_planes(10, step=3.0, shear=0.8)
+    second = [repeat(replace(p, position=(p.position[0] + 5, *p.position[1:])), 2) for p in planes]
+    stacks, _ = stack_instances(planes + second)
+    assert [stack.shape for stack in stacks] == [(10, 4, 5), (10, 4, 5)]
+
+
+def test_fields_of_view_that_alternate_along_the_normal_stay_apart_without_a_tilt():
+    planes = make_planes(12)
+    mixed = [
+        replace(p, position=(p.position[0] + 50 * (k % 2), *p.position[1:]))
+        for k, p in enumerate(planes)
+    ]
+    shared = repeat(replace(planes[0], position=(*mixed[1].position[:2], 30.0)), 2)
+    stacks, _ = stack_instances([*mixed, shared])
+    assert sorted(stack.shape for stack in stacks) == [(6, 4, 5), (7, 4, 5)]
+
+
 def test_images_beside_each_other_in_one_plane_are_no_volumes_of_one_stack():
     left = make_planes(3)
     right = [
@@ -247,6 +391,8 @@ def test_images_outside_a_patient_stand_in_a_row_without_affine():
         (None, 2.0, 2.0, SliceSpacingSource.SLICE_THICKNESS),
         (None, None, 1.0, SliceSpacingSource.ASSUMED),
         (0.0, float("nan"), 1.0, SliceSpacingSource.ASSUMED),
+        (1e-320, 1e20, 1.0, SliceSpacingSource.ASSUMED),
+        (1e300, 2.0, 2.0, SliceSpacingSource.SLICE_THICKNESS),
     ],
 )
 def test_a_single_slice_says_where_its_thickness_comes_from(between, thickness, distance, source):
@@ -264,13 +410,39 @@ def test_a_single_slice_says_where_its_thickness_comes_from(between, thickness, 
         {"pixel_spacing": (float("nan"), 0.5)},
         {"orientation": (0.0, 0, 0, 0, 0, 0)},
         {"orientation": (1.0, 0, 0, 1, 0, 0)},
+        {"pixel_spacing": (1e-320, 0.5)},
+        {"pixel_spacing": (0.5, 1e7)},
+        {"position": (0.0, 0.0, 1e20)},
     ],
-    ids=["missing spacing", "zero spacing", "nan spacing", "zero cosines", "parallel cosines"],
+    ids=[
+        "missing spacing",
+        "zero spacing",
+        "nan spacing",
+        "zero cosines",
+        "parallel cosines",
+        "denormal spacing",
+        "spacing of kilometres",
+        "position beyond the earth",
+    ],
 )
 def test_a_plane_that_makes_no_sense_gives_no_affine_and_a_report(change):
-    stack = one_stack([make_instance((0, 0, 0), **change)])
+    stack = one_stack([make_instance(change.pop("position", (0.0, 0.0, 0.0)), **change)])
     assert stack.geometry.affine_lps() is None
     assert kinds(stack) == [ReportKind.SPACING]
+
+
+@pytest.mark.parametrize("spacing", [(1e-320, 1.0), (1.0, 1e20)])
+def test_an_absurd_spacing_at_the_detector_is_taken_as_not_stated(spacing):
+    keyword = "ImagerPixelSpacing"
+    shot = make_instance(None, None, pixel_spacing=spacing, pixel_spacing_keyword=keyword)
+    geometry = one_stack([shot]).geometry
+    assert geometry.spacing == (1.0, 1.0, 1.0)
+    assert not geometry.in_mm
+
+
+def test_an_absurd_thickness_is_not_reported_as_one():
+    planes = [replace(p, grid=replace(p.grid, slice_thickness=1e-320)) for p in make_planes(3)]
+    assert one_stack(planes).reports == ()
 
 
 def test_two_files_of_one_sop_instance_are_shown_once_and_the_other_is_named():
@@ -295,6 +467,11 @@ def test_two_files_of_one_sop_instance_are_shown_once_and_the_other_is_named():
         ({"sop_class_uid": "1.2.840.10008.5.1.4.1.1.88.22"}, "structured report"),
         ({"rows": 512}, "cut short: 40 of 5120 bytes"),
         ({"samples": 4}, "4 samples"),
+        ({"bits_allocated": 12}, "12 bits allocated"),
+        ({"bits_allocated": 65535}, "65535 bits allocated"),
+        ({"bits_stored": 0}, "0 bits stored in 16"),
+        ({"bits_stored": 17}, "17 bits stored in 16"),
+        ({"transfer_syntax_uid": "DOE^JANE"}, "its transfer syntax cannot be decoded"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -304,6 +481,18 @@ def test_what_is_no_image_of_a_stack_is_left_over_with_its_reason(change, reason
     assert stack.slices == 3
     assert reason in leftover.reason
     assert leftover.instance is odd
+
+
+def test_a_transfer_syntax_that_is_no_uid_is_not_quoted():
+    odd = make_instance((0, 0, 0), transfer_syntax_uid="DOE^JANE 1.2")
+    _, (leftover,) = stack_instances([odd])
+    assert "DOE" not in leftover.reason
+
+
+def test_float_pixels_need_no_bits_stored():
+    float_pixels = make_instance((0, 0, 0), bits_stored=0, bits_allocated=32)
+    element = replace(float_pixels.element, keyword="FloatPixelData", length=80)
+    assert one_stack([replace(float_pixels, element=element)]).slices == 1
 
 
 def test_interleaved_series_are_separated_and_files_of_none_stay_named():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from napari_dicom_markup.standard import transfer_syntax as ts
 from napari_dicom_markup.standard.sop_classes import MULTI_FRAME, describe_sop_class
 
 if TYPE_CHECKING:
-    from napari_dicom_markup.model.stack import Instance, PixelFormat
+    from napari_dicom_markup.model.stack import Instance, PixelElement, PixelFormat
 
 DECODABLE = ts.NATIVE | {
     ts.JPEG_BASELINE,
@@ -26,6 +27,13 @@ DECODABLE = ts.NATIVE | {
     ts.DEFLATED_FRAME,
 }
 """The transfer syntaxes that sources.dicom.frames decodes."""
+
+BITS_ALLOCATED = frozenset({1, 8, 16, 32, 64})
+"""The sizes of a stored value that sources.dicom decodes; PS3.5 section 8.1.1 knows no others
+but multiples of 8, which no decoder here has."""
+
+_UID = re.compile(r"[0-9.]{1,64}")
+"""The characters of a UID (PS3.5 section 9.1): any other value may be somebody's name."""
 
 
 def why_no_frame(instance: Instance) -> str | None:
@@ -48,13 +56,32 @@ def _why_no_pixels(instance: Instance, pixels: PixelFormat) -> str | None:
     if instance.element is None:
         return "no pixel data in the file"
     if instance.transfer_syntax_uid not in DECODABLE:
-        return f"transfer syntax {instance.transfer_syntax_uid} cannot be decoded"
+        return _why_undecodable(instance.transfer_syntax_uid)
     if pixels.samples not in {1, 3}:
         return f"{pixels.samples} samples per pixel: only 1 and 3 are known"
-    if instance.element.length is None or instance.element.offset < 0:
+    return _why_no_bits(pixels, instance.element) or _why_cut_short(instance, pixels)
+
+
+def _why_undecodable(uid: str) -> str:
+    name = f"transfer syntax {uid}" if _UID.fullmatch(uid) else "its transfer syntax"
+    return f"{name} cannot be decoded"
+
+
+def _why_no_bits(pixels: PixelFormat, element: PixelElement) -> str | None:
+    """Return what is wrong with the bits; BitsStored means nothing for float pixels."""
+    if pixels.bits_allocated not in BITS_ALLOCATED:
+        return f"{pixels.bits_allocated} bits allocated: only 1, 8, 16, 32 and 64 are known"
+    if element.keyword == "PixelData" and not 1 <= pixels.bits_stored <= pixels.bits_allocated:
+        return f"{pixels.bits_stored} bits stored in {pixels.bits_allocated}: not possible"
+    return None
+
+
+def _why_cut_short(instance: Instance, pixels: PixelFormat) -> str | None:
+    element = instance.element
+    if element is None or element.length is None or element.offset < 0:
         return None
     needed = _native_size(pixels)
-    held = min(instance.element.length, instance.file.size - instance.element.offset)
+    held = min(element.length, instance.file.size - element.offset)
     if held < needed:
         return f"pixel data are cut short: {max(held, 0)} of {needed} bytes"
     return None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_dicom_markup.core.stacking.partition import group_by
+from napari_dicom_markup.core.stacking.partition import group_by, is_length
 from napari_dicom_markup.model.stack import LeadingAxis
 
 if TYPE_CHECKING:
@@ -39,12 +39,16 @@ class Folded:
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """An attribute that may tell apart what lies at one position."""
+    """An attribute that may tell apart what lies at one position.
+
+    A time of day is the patient's: its axis counts from the first volume.
+    """
 
     axis: str
     unit: str
     read: Callable[[Acquisition], float | None]
     is_time: bool = False
+    is_time_of_day: bool = False
 
 
 _CANDIDATES = (
@@ -53,8 +57,8 @@ _CANDIDATES = (
     _Candidate("b", "s/mm²", lambda a: a.b_value),
     _Candidate("trigger", "ms", lambda a: a.trigger_time, is_time=True),
     _Candidate("acquisition", "", lambda a: a.number),
-    _Candidate("t", "s", lambda a: a.acquisition_time, is_time=True),
-    _Candidate("t", "s", lambda a: a.content_time, is_time=True),
+    _Candidate("t", "s", lambda a: a.acquisition_time, is_time=True, is_time_of_day=True),
+    _Candidate("t", "s", lambda a: a.content_time, is_time=True, is_time_of_day=True),
 )
 
 
@@ -88,44 +92,68 @@ def _dot(a: Sequence[float], b: Vector) -> float:
 def _position_tolerance(instance: Instance) -> float:
     grid = instance.grid
     stated = (grid.spacing_between_slices, grid.slice_thickness, 1.0)
-    nominal = next(value for value in stated if value and np.isfinite(value))
-    return POSITION_TOLERANCE_MM * min(max(abs(nominal), 0.01), 1.0)
+    nominal = next(abs(value) for value in stated if value and is_length(abs(value)))
+    return POSITION_TOLERANCE_MM * min(max(nominal, 0.01), 1.0)
 
 
 def fold(planes: Sequence[Sequence[Instance]]) -> list[Folded]:
     """Fold planes that hold one instance or several into volumes of one instance a plane.
 
     Where every plane holds the same number, the volumes form one stack with a leading axis.
-    Else the complete volumes do, and each incomplete one is kept apart with its reason.
+    Else the complete volumes do, and each incomplete one is kept apart with its reason. Where
+    nothing tells which volume lacks slices, all are kept apart.
     """
     counts = {len(plane) for plane in planes}
     if counts == {1}:
         return [Folded((tuple(plane[0] for plane in planes),), None)]
-    for candidate in _CANDIDATES:
-        folded = _fold_by(planes, candidate, equal=len(counts) == 1)
-        if folded is not None:
-            return folded
+    ways = (_fold_equal,) if len(counts) == 1 else (_fold_exactly, _fold_unequal)
+    for way in ways:
+        for candidate in _CANDIDATES:
+            folded = way(planes, candidate) if _separates(planes, candidate) else None
+            if folded is not None:
+                return folded
     return _fold_by_rank(planes)
 
 
-def _fold_by(
-    planes: Sequence[Sequence[Instance]], candidate: _Candidate, *, equal: bool
+def _separates(planes: Sequence[Sequence[Instance]], candidate: _Candidate) -> bool:
+    """Say whether an attribute differs between all instances of each plane."""
+    values = ([candidate.read(i.acquisition) for i in plane] for plane in planes)
+    return all(None not in plane and len(set(plane)) == len(plane) for plane in values)
+
+
+def _fold_equal(planes: Sequence[Sequence[Instance]], candidate: _Candidate) -> list[Folded] | None:
+    """Fold planes of one size by an attribute's values, or by the order of times that differ."""
+    sets = {frozenset(candidate.read(i.acquisition) for i in plane) for plane in planes}
+    if len(sets) == 1:
+        return _fold_by_value(planes, candidate)
+    return _fold_by_time(planes, candidate) if candidate.is_time else None
+
+
+def _fold_exactly(
+    planes: Sequence[Sequence[Instance]], candidate: _Candidate
 ) -> list[Folded] | None:
-    """Fold by an attribute that differs between all instances of each plane, or return None."""
-    values = [[candidate.read(i.acquisition) for i in plane] for plane in planes]
-    if any(None in plane or len(set(plane)) != len(plane) for plane in values):
-        return None
-    common = {frozenset(plane) for plane in values}
-    if len(common) > 1 and candidate.is_time:
-        return _fold_by_time(planes, candidate) if equal else None
-    if len(common) > 1 and equal:
-        return None
+    """Fold by an attribute that has no more values than the fullest plane has instances."""
+    values = {candidate.read(i.acquisition) for plane in planes for i in plane}
+    exact = len(values) == max(map(len, planes))
+    return _fold_by_value(planes, candidate) if exact else None
+
+
+def _fold_unequal(
+    planes: Sequence[Sequence[Instance]], candidate: _Candidate
+) -> list[Folded] | None:
+    """Fold by an attribute that names volumes, though no plane has all; times name none."""
+    return None if candidate.is_time else _fold_by_value(planes, candidate)
+
+
+def _fold_by_value(planes: Sequence[Sequence[Instance]], candidate: _Candidate) -> list[Folded]:
     volumes = group_by(
-        (i for plane in planes for i in plane), lambda i: candidate.read(i.acquisition)
+        (i for plane in planes for i in plane), lambda i: candidate.read(i.acquisition) or 0.0
     )
-    ordered = sorted((value or 0.0, tuple(volumes[value])) for value in volumes)
+    ordered = [(value, tuple(volumes[value])) for value in sorted(volumes)]
+    if candidate.is_time_of_day:
+        ordered = [(round(value - ordered[0][0], 6), members) for value, members in ordered]
     axis = LeadingAxis(candidate.axis, candidate.unit, ())
-    return _complete_and_rest([(v, members) for v, members in ordered], len(planes), axis)
+    return _complete_and_rest(ordered, len(planes), axis)
 
 
 def _fold_by_time(planes: Sequence[Sequence[Instance]], candidate: _Candidate) -> list[Folded]:
@@ -142,13 +170,18 @@ def _fold_by_time(planes: Sequence[Sequence[Instance]], candidate: _Candidate) -
 
 
 def _fold_by_rank(planes: Sequence[Sequence[Instance]]) -> list[Folded]:
-    """Fold by InstanceNumber where nothing else tells the instances of a plane apart."""
+    """Fold by InstanceNumber where nothing else tells the instances of a plane apart.
+
+    Where planes hold different numbers, a rank may mix volumes: each is kept apart.
+    """
     ordered = [sorted(plane, key=_rank) for plane in planes]
-    most = max(map(len, ordered))
-    volumes = [
-        (float(k), tuple(plane[k] for plane in ordered if k < len(plane))) for k in range(most)
-    ]
-    return _complete_and_rest(volumes, len(planes), LeadingAxis("repeat", "", ()))
+    counts = [len(plane) for plane in ordered]
+    ranks = [tuple(plane[k] for plane in ordered if k < len(plane)) for k in range(max(counts))]
+    if min(counts) == max(counts):
+        values = tuple(float(k) for k in range(len(ranks)))
+        return [Folded(tuple(ranks), LeadingAxis("repeat", "", values))]
+    place = "positions in the order of InstanceNumber: which volume lacks slices cannot be told"
+    return [Folded((rank,), None, f"{len(rank)} of {len(planes)} {place}") for rank in ranks]
 
 
 def _rank(instance: Instance) -> tuple[float, str]:

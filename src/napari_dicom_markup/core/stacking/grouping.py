@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from napari_dicom_markup.core.stacking.eligible import why_no_frame
 from napari_dicom_markup.core.stacking.folding import (
     Folded,
@@ -15,6 +13,7 @@ from napari_dicom_markup.core.stacking.folding import (
 )
 from napari_dicom_markup.core.stacking.measuring import measure, report
 from napari_dicom_markup.core.stacking.partition import group_by, has_patient_plane, partition
+from napari_dicom_markup.core.stacking.siding import split_sides
 from napari_dicom_markup.model.geometry import GeometryReport, ReportKind
 from napari_dicom_markup.model.stack import Instance, Leftover, Scan, Series, Stack
 
@@ -86,36 +85,7 @@ def _fold_part(part: Sequence[Instance]) -> list[Folded]:
     if not has_patient_plane(part[0]):
         return fold_without_plane(part)
     planes = order_by_position(part)
-    return [folded for side in _side_by_side(planes) for folded in fold(side)]
-
-
-def _side_by_side(planes: list[list[Instance]]) -> list[list[list[Instance]]]:
-    """Split planes that hold images beside each other, more than half a pixel apart.
-
-    Images of one plane that do not cover each other cannot be one stack's volumes: they are
-    grouped by where in the plane they begin.
-    """
-    spread = any(not _coincide(plane[0], other) for plane in planes for other in plane[1:])
-    if not spread:
-        return [planes]
-    sides: list[list[Instance]] = []
-    for instance in (i for plane in planes for i in plane):
-        side = next((s for s in sides if _coincide(s[0], instance)), None)
-        if side is None:
-            sides.append([instance])
-        else:
-            side.append(instance)
-    return [order_by_position(side) for side in sides]
-
-
-def _coincide(a: Instance, b: Instance) -> bool:
-    """Say whether two images begin at the same place in their plane, to half a pixel."""
-    orientation = np.array(a.grid.orientation, dtype=np.float64)
-    shift = np.array(a.position, dtype=np.float64) - np.array(b.position, dtype=np.float64)
-    down, across = a.grid.pixel_spacing or (1.0, 1.0)
-    return bool(
-        abs(shift @ orientation[:3]) <= across / 2 and abs(shift @ orientation[3:]) <= down / 2
-    )
+    return [folded for side in split_sides(planes) for folded in fold(side)]
 
 
 def _first_number(folded: Folded) -> tuple[float, str]:

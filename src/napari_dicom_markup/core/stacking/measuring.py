@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from napari_dicom_markup.core.stacking.folding import unit_normal
-from napari_dicom_markup.core.stacking.partition import has_patient_plane
+from napari_dicom_markup.core.stacking.partition import has_patient_plane, is_length
+from napari_dicom_markup.core.stacking.stepping import Steps, take_steps
 from napari_dicom_markup.model.geometry import (
     GeometryReport,
     PatientFrame,
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
 
 TILT_TOLERANCE_DEGREES = 0.1
 """A stack whose slices shift by less is not tilted: positions are written with few decimals."""
-
-STEP_TOLERANCE = 0.02
-"""A step that differs from the median by a smaller share is even."""
 
 _SOURCES = {
     "PixelSpacing": SpacingSource.PIXEL_SPACING,
@@ -65,7 +63,7 @@ def measure(slices: Sequence[Instance]) -> StackGeometry:
 def _measure_flat(instance: Instance) -> StackGeometry:
     """Return the geometry of an image outside a patient: its own spacing where it states one."""
     spacing = instance.grid.pixel_spacing
-    known = spacing is not None and min(spacing) > 0 and all(map(math.isfinite, spacing))
+    known = spacing is not None and all(map(is_length, spacing))
     down, across = spacing if known and spacing is not None else (1.0, 1.0)
     source = _SOURCES.get(instance.grid.pixel_spacing_keyword) if known else None
     return StackGeometry(
@@ -90,7 +88,7 @@ def _slice_step(
     """Return the LPS vector between slices, its length along the normal, and its source."""
     normal = unit_normal(instance)
     if len(positions) > 1:
-        distance = _median_step(-np.diff(positions @ normal))
+        distance = take_steps(positions, normal).step
         whole = positions[-1] - positions[0]
         return whole * (distance / -(whole @ normal)), distance, SliceSpacingSource.POSITIONS
     grid = instance.grid
@@ -98,14 +96,9 @@ def _slice_step(
         (grid.spacing_between_slices, SliceSpacingSource.SPACING_BETWEEN_SLICES),
         (grid.slice_thickness, SliceSpacingSource.SLICE_THICKNESS),
     ):
-        if value is not None and math.isfinite(value) and value > 0:
+        if value is not None and is_length(value):
             return -normal * value, value, source
     return -normal, 1.0, SliceSpacingSource.ASSUMED
-
-
-def _median_step(steps: FloatArray) -> float:
-    """Return the lower median: a step that occurs, so that 5 and 10 mm are 5 mm with a gap."""
-    return float(np.sort(steps)[(len(steps) - 1) // 2])
 
 
 def _vector(values: FloatArray) -> Vector:
@@ -117,8 +110,11 @@ def report(geometry: StackGeometry, slices: Sequence[Instance]) -> list[Geometry
     """Return what a reader of this stack should know about its geometry."""
     if geometry.patient is None:
         return _report_flat(geometry, slices[0])
-    reports = _report_steps(geometry.patient, geometry.spacing[0], slices)
+    reports = []
     if len(slices) > 1:
+        steps = take_steps(np.array(geometry.patient.origins), geometry.patient.normal)
+        reports += _report_gaps(steps, slices)
+        reports += _report_uneven(steps, slices)
         reports += _report_tilt(geometry.patient, geometry.spacing)
         reports += _report_shift(geometry.patient, geometry.spacing, slices)
         reports += _report_thickness(geometry.spacing[0], slices[0])
@@ -132,7 +128,8 @@ def report(geometry: StackGeometry, slices: Sequence[Instance]) -> list[Geometry
 def _report_flat(geometry: StackGeometry, instance: Instance) -> list[GeometryReport]:
     if instance.position is not None and instance.grid.orientation is not None:
         text = (
-            "PixelSpacing or the plane's orientation is missing or not valid: no patient geometry"
+            "PixelSpacing or the plane's position or orientation is missing or not valid: "
+            "no patient geometry"
         )
         return [GeometryReport(ReportKind.SPACING, text)]
     if geometry.spacing_source in {SpacingSource.IMAGER, SpacingSource.NOMINAL}:
@@ -141,35 +138,29 @@ def _report_flat(geometry: StackGeometry, instance: Instance) -> list[GeometryRe
     return []
 
 
-def _steps(frame: PatientFrame) -> FloatArray:
-    return -np.diff(np.array(frame.origins) @ frame.normal)
+def _report_gaps(steps: Steps, slices: Sequence[Instance]) -> list[GeometryReport]:
+    """Report missing slices: distances of two steps or more."""
+    counts = [round(count) for count in steps.counts.tolist()]
+    gaps = [k for k, whole in enumerate(steps.is_whole) if whole and counts[k] > 1]
+    if not gaps:
+        return []
+    missing = sum(counts[k] - 1 for k in gaps)
+    places = ", ".join(f"{k + 1} and {k + 2}" for k in gaps[:5])
+    more = f" and {len(gaps) - 5} more gaps" if len(gaps) > 5 else ""
+    text = f"{missing} slices of {steps.step:g} mm are missing, between slices {places}{more}"
+    return [GeometryReport(ReportKind.GAP, text, _names(slices, gaps))]
 
 
-def _report_steps(
-    frame: PatientFrame, median: float, slices: Sequence[Instance]
-) -> list[GeometryReport]:
-    """Report missing slices (steps of whole multiples) and other uneven steps."""
-    gaps, missing, uneven = [], 0, []
-    for k, step in enumerate(_steps(frame)):
-        times = round(step / median)
-        if abs(step - median) <= STEP_TOLERANCE * median:
-            continue
-        if times >= 2 and abs(step - times * median) <= STEP_TOLERANCE * step:
-            gaps.append(k)
-            missing += times - 1
-        else:
-            uneven.append(k)
-    reports = []
-    if gaps:
-        places = ", ".join(f"{k + 1} and {k + 2}" for k in gaps[:5])
-        more = f" and {len(gaps) - 5} more gaps" if len(gaps) > 5 else ""
-        text = f"{missing} slices of {median:g} mm are missing, between slices {places}{more}"
-        reports.append(GeometryReport(ReportKind.GAP, text, _names(slices, gaps)))
-    if uneven:
-        low, high = float(_steps(frame).min()), float(_steps(frame).max())
-        text = f"steps between slices are uneven: {low:g} to {high:g} mm, median {median:g} mm"
-        reports.append(GeometryReport(ReportKind.UNEVEN, text, _names(slices, uneven)))
-    return reports
+def _report_uneven(steps: Steps, slices: Sequence[Instance]) -> list[GeometryReport]:
+    """Report distances that are no whole steps, and how far the affine is off where it matters."""
+    if steps.is_even:
+        return []
+    uneven = [k for k, whole in enumerate(steps.is_whole) if not whole]
+    low, high = float(steps.distances.min()), float(steps.distances.max())
+    text = f"steps between slices are uneven: {low:g} to {high:g} mm, median {steps.step:g} mm"
+    if steps.drift_mm > steps.step / 2:
+        text += f"; the affine puts slices up to {steps.drift_mm:.3g} mm beside their own positions"
+    return [GeometryReport(ReportKind.UNEVEN, text, _names(slices, uneven))]
 
 
 def _names(slices: Sequence[Instance], after: Sequence[int]) -> tuple[str, ...]:
@@ -209,7 +200,11 @@ def _report_shift(
 
 def _report_thickness(distance: float, instance: Instance) -> list[GeometryReport]:
     thickness = instance.grid.slice_thickness
-    if thickness is None or thickness <= 0 or abs(thickness - distance) <= 0.05 * distance:
+    if (
+        thickness is None
+        or not is_length(thickness)
+        or abs(thickness - distance) <= 0.05 * distance
+    ):
         return []
     word = "overlap" if thickness > distance else "leave gaps"
     text = f"slices of {thickness:g} mm every {distance:g} mm: they {word}"

@@ -22,6 +22,14 @@ Makers write cosines with 6 digits or so; planes that are meant to differ do so 
 SPACING_TOLERANCE = 1e-3
 """Pixel spacings that differ by a smaller share are one spacing."""
 
+LENGTHS_MM = (1e-6, 1e6)
+"""The least and greatest length that is taken as stated: a nanometre and a kilometre.
+
+Every image of a patient, a cell or a film lies well within. What lies outside was written by
+mistake; as a number it makes affines that no reader can invert, and sizes that no file can hold.
+A position may lie ten times the greatest length from the origin.
+"""
+
 
 def group_by(items: Iterable[V], key: Callable[[V], K]) -> dict[K, list[V]]:
     """Group items by key, in the order of first appearance."""
@@ -31,14 +39,23 @@ def group_by(items: Iterable[V], key: Callable[[V], K]) -> dict[K, list[V]]:
     return groups
 
 
+def is_length(value: float) -> bool:
+    """Say whether a number of millimetres can be a length: not 0, infinite, NaN or absurd."""
+    return LENGTHS_MM[0] <= value <= LENGTHS_MM[1]
+
+
+def _is_place(position: Sequence[float]) -> bool:
+    return all(abs(value) <= 10 * LENGTHS_MM[1] for value in position)
+
+
 def has_patient_plane(instance: Instance) -> bool:
     """Say whether the instance states a usable plane in the patient, with its spacing."""
     grid = instance.grid
     if instance.position is None or grid.orientation is None or grid.pixel_spacing is None:
         return False
-    if grid.pixel_spacing_keyword != "PixelSpacing" or min(grid.pixel_spacing) <= 0:
+    if grid.pixel_spacing_keyword != "PixelSpacing" or not all(map(is_length, grid.pixel_spacing)):
         return False
-    if not all(map(math.isfinite, (*instance.position, *grid.orientation, *grid.pixel_spacing))):
+    if not _is_place(instance.position) or not all(map(math.isfinite, grid.orientation)):
         return False
     a, b, c, d, e, f = grid.orientation  # floats: numpy would take ten times as long
     return (
@@ -82,7 +99,7 @@ def _exact_key(instance: Instance) -> tuple[object, ...]:
 def _plane_vector(instance: Instance) -> tuple[float, ...]:
     """Return the orientation and spacing, scaled so that 1 is the tolerance."""
     spacing = instance.grid.pixel_spacing or (1.0, 1.0)
-    usable = (value if value > 0 and math.isfinite(value) else 1e-9 for value in spacing)
+    usable = (value if is_length(value) else 1e-9 for value in spacing)
     scaled = tuple(math.log(value) / SPACING_TOLERANCE for value in usable)
     if not has_patient_plane(instance) or instance.grid.orientation is None:
         return scaled
