@@ -211,3 +211,59 @@ def test_an_internal_error_is_told_without_its_text_and_without_traceback(monkey
     monkeypatch.setattr(api, "scan_steps", fail)
     text = run("info", series, status=1)
     assert "internal error (ZeroDivisionError at test_cli.py" in text
+
+
+def test_a_partial_pack_names_the_bundles_that_were_written(tmp_path, series):
+    write_series(series / "other", SeriesInstanceUID="1.2.3.9")
+    run("pack", series, tmp_path / "out", "--no-image")
+    first, second = sorted((tmp_path / "out").iterdir())
+    first.write_text("something else of this name")
+    text = run("pack", series, tmp_path / "out", "--no-image", status=1)
+    assert f"{second}: 5 files" in text
+    invoked = CliRunner().invoke(
+        app, ["pack", str(series), str(tmp_path / "out"), "--no-image", "--json"]
+    )
+    found = json.loads(invoked.stdout)
+    assert invoked.exit_code == 1
+    assert [bundle["sidecar"] for bundle in found["bundles"]] == [str(second)]
+    assert [reason.split(":")[0] for reason in found["failures"]] == [first.stem]
+
+
+def test_a_cd_of_one_series_is_packed_to_a_name_and_its_dicomdir_beside_it(tmp_path, series):
+    from pydicom.data import get_testdata_file
+
+    shutil.copy(get_testdata_file("DICOMDIR", download=False), series / "DICOMDIR")
+    run("pack", series, tmp_path / "case.dcm-markup", "--no-image")
+    names = sorted(path.name for path in tmp_path.glob("case*"))
+    assert names == ["case.dcm-markup", "case.no-series.dcm-markup"]
+    run("restore", *(tmp_path / name for name in names), tmp_path / "again")
+    assert contents(tmp_path / "again") == contents(series)
+
+
+def test_two_series_are_not_packed_to_a_name(tmp_path, series):
+    write_series(series / "other", SeriesInstanceUID="1.2.3.9")
+    text = run("pack", series, tmp_path / "case.dcm-markup", status=1)
+    assert "2 series do not fit into one bundle" in text
+
+
+def test_verify_names_a_damaged_original(tmp_path, series, monkeypatch):
+    (bundle,) = json.loads(run("pack", series, tmp_path / "out", "--json"))["bundles"]
+    monkeypatch.setattr(
+        "napari_dicom_markup.api.restoring.is_exact", lambda one: one.relative != "IM001.dcm"
+    )
+    text = run("verify", bundle["sidecar"], status=1)
+    assert "IM001.dcm: its bytes are damaged in the sidecar" in text
+    assert "IM000.dcm" not in text
+
+
+def test_info_prints_no_control_characters_of_a_header(tmp_path):
+    (path,) = write_series(tmp_path / "odd", slices=1, SeriesInstanceUID="1.2.345.6").iterdir()
+    path.write_bytes(path.read_bytes().replace(b"1.2.345.6", b"1.2\x1b[2J.6"))
+    text = run("info", path)
+    assert "1.2\ufffd[2J.6, 1 files" in text
+    assert "\x1b" not in text
+
+
+def test_the_demo_twice_in_one_folder_counts_what_is_there(tmp_path):
+    run("demo", tmp_path)
+    assert "restored 40 files" in run("demo", tmp_path)

@@ -16,6 +16,8 @@ from napari_dicom_markup import api
 from napari_dicom_markup.errors import MarkupError, PartlyPackedError, SourceChangedError
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from napari_dicom_markup.model.stack import Leftover, Scan, Series, Stack
 
 T = TypeVar("T")
@@ -45,6 +47,10 @@ def main() -> None:
     app()
 
 
+_WHOLE = (api.Outcome.EXACT, api.Outcome.PRESENT)
+"""Outcomes of originals that need no word; all others are named."""
+
+
 def _run(steps: api.Steps[T]) -> T:
     """Run a verb with a progress bar on standard error; an error becomes one line and status 1."""
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -62,10 +68,6 @@ def _run(steps: api.Steps[T]) -> T:
         errors.print(f"dicom-markup: {error}", markup=False)
         for name in error.files[:10]:
             errors.print(f"  {_printable(name)}", markup=False)
-    except PartlyPackedError as error:
-        errors.print(f"dicom-markup: {error}", markup=False)
-        for reason in error.reasons:
-            errors.print(f"  {_printable(reason)}", markup=False)
     except MarkupError as error:
         errors.print(f"dicom-markup: {_printable(str(error))}", markup=False)
     except KeyboardInterrupt:
@@ -124,7 +126,8 @@ def _leftovers(found: Scan) -> list[Leftover]:
 
 def _print_series(console: Console, series: Series) -> None:
     files = len(series.files)
-    console.print(f"\n{series.modality} series {series.uid}, {files} files", markup=False)
+    name = _printable(f"{series.modality} series {series.uid}")
+    console.print(f"\n{name}, {files} files", markup=False)
     for stack in series.stacks:
         described = _describe_stack(stack)
         size = " × ".join(map(str, described["shape"]))
@@ -190,13 +193,43 @@ def pack(
     ] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Pack originals (and labels) into bundles, one a series, each proven before it is named."""
-    packed = _run(api.pack(paths, out, labels=labels, image=image))
+    """Pack originals (and labels) into bundles, one a series, each proven before it is named.
+
+    DICOM files of no series (a CD's DICOMDIR) get no-series.dcm-markup; where OUT names a bundle,
+    CASE.no-series.dcm-markup beside it. What a bundle of the name holds already is kept.
+    """
+    steps = api.Steps(_pack(api.pack(paths, out, labels=labels, image=image)))
+    packed, failure = _run(steps)
     if as_json:
-        bundles = list(map(_describe_bundle, packed.bundles))
-        left = list(map(_describe_leftover, packed.leftovers))
-        typer.echo(json.dumps({"bundles": bundles, "leftovers": left}, indent=1))
-        return
+        described = {
+            "bundles": list(map(_describe_bundle, packed.bundles)),
+            "leftovers": list(map(_describe_leftover, packed.leftovers)),
+            "failures": list(map(_printable, failure.reasons if failure else ())),
+        }
+        typer.echo(json.dumps(described, indent=1))
+    else:
+        _print_packed(packed)
+    if failure is not None:
+        typer.echo(f"dicom-markup: {failure}", err=True)
+        for reason in failure.reasons:
+            typer.echo(f"  {_printable(reason)}", err=True)
+        raise typer.Exit(1)
+
+
+def _pack(
+    steps: api.Steps[api.Packed],
+) -> Generator[api.Step, None, tuple[api.Packed, PartlyPackedError | None]]:
+    """Pack; return what was packed, and the failure where that is not all."""
+    try:
+        packed = yield from steps
+    except PartlyPackedError as error:
+        if not isinstance(error.packed, api.Packed):
+            raise
+        return error.packed, error
+    return packed, None
+
+
+def _print_packed(packed: api.Packed) -> None:
     for bundle in packed.bundles:
         share = bundle.sidecar_bytes / max(bundle.original_bytes, 1)
         typer.echo(f"{bundle.sidecar}: {bundle.files} files, {share:.2f} of their size, proven")
@@ -206,7 +239,8 @@ def pack(
             typer.echo(f"  {note}")
     for one in map(_describe_leftover, packed.leftovers):
         typer.echo(f"not packed: {one['path']}: {one['reason']}")
-    typer.echo("These bundles hold patient data: they contain the originals.")
+    if packed.bundles:
+        typer.echo("These bundles hold patient data: they contain the originals.")
 
 
 def _describe_bundle(bundle: api.Bundle) -> dict[str, Any]:
@@ -259,9 +293,9 @@ def _print_report(report: api.Report) -> None:
     typer.echo(f"{report.sidecar.name}: {len(report.files)} originals: {words or 'none'}")
     for tiff in report.tiffs:
         typer.echo(f"{tiff.path}: {tiff.outcome}")
-    for file in (*report.files, *report.tiffs):
-        if file.detail:
-            typer.echo(f"  {_printable(file.path)}: {file.detail}")
+    named = [file for file in report.files if file.outcome not in _WHOLE]
+    for file in (*named, *(tiff for tiff in report.tiffs if tiff.detail)):
+        typer.echo(f"  {_printable(file.path)}: {_printable(file.detail) or file.outcome}")
 
 
 def _describe_report(report: api.Report) -> dict[str, Any]:
@@ -289,7 +323,7 @@ def demo(
     share = done.bundle.sidecar_bytes / done.bundle.original_bytes
     typer.echo(f"wrote a synthetic CT of {done.compared} files, opened it, painted labels")
     typer.echo(f"  ({done.painted} voxels), packed it: the sidecar has {share:.2f} of its size")
-    typer.echo(f"restored {done.report.count(api.Outcome.EXACT)} files from the sidecar alone")
+    typer.echo(f"restored {sum(map(done.report.count, _WHOLE))} files from the sidecar alone")
     typer.echo(f"SHA-256 agrees for {done.equal} of {done.compared} files")
     if done.equal != done.compared or not done.report.ok:
         raise typer.Exit(1)

@@ -47,11 +47,15 @@ class SaveError(MarkupError, OSError):
 
 
 class PartlyPackedError(MarkupError, RuntimeError):
-    """Some series were packed and others not; ``reasons`` holds a text for each of these."""
+    """Some series were packed and others not; ``reasons`` holds a text for each of these.
 
-    def __init__(self, message: str, reasons: tuple[str, ...]) -> None:
+    ``packed`` is what was packed (``api.Packed``): its bundles are whole.
+    """
+
+    def __init__(self, message: str, reasons: tuple[str, ...], packed: object = None) -> None:
         super().__init__(message)
         self.reasons = reasons
+        self.packed = packed
 
 
 class DamagedError(MarkupError, ValueError):

@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_dicom_markup.api.parallel import in_order
 from napari_dicom_markup.core.naming import stack_name, tiff_suffix
-from napari_dicom_markup.errors import DecodeError
+from napari_dicom_markup.errors import MarkupError, SaveError
 from napari_dicom_markup.sinks.tiff import TiffLink, write_image, write_labels
 
 if TYPE_CHECKING:
@@ -31,13 +31,28 @@ class Case:
     """What goes into one bundle: a series, the labels of its stacks and their images, by index.
 
     ``images`` are the volumes whose image is written as a TIFF too; ``sidecar`` is where the
-    originals are when they are no files.
+    originals are when they are no files. ``replaces_labels`` says that these labels may take the
+    place of those that a bundle of the name holds of the same stacks.
     """
 
     series: Series
     labels: dict[int, list[Labels]] = field(default_factory=dict)
     images: dict[int, Volume] = field(default_factory=dict)
     sidecar: Path | None = None
+    replaces_labels: bool = True
+
+
+_IMAGE_FAILURES = (
+    MarkupError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What a header that lies makes of decoding; the disk's OSError, which costs all, is not in it."""
 
 
 def stage_stack(
@@ -61,9 +76,12 @@ def stage_stack(
             dtype = _narrowest(volume)
             planes = (plane.astype(dtype, copy=False) for plane in _planes(volume))
             record = yield from write_image(path, stack, planes, dtype, link, suffix=suffix)
-        except DecodeError as error:
+        except SaveError:
+            raise
+        except _IMAGE_FAILURES as error:
             path.unlink(missing_ok=True)
-            written.notes.append(f"no image TIFF for stack {stack.index}: {error}")
+            reason = str(error) if isinstance(error, MarkupError) else type(error).__name__
+            written.notes.append(f"no image TIFF for stack {stack.index}: {reason}")
             return
         written.images[stack.index] = record
 

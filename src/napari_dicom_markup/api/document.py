@@ -37,6 +37,7 @@ class Written:
 
     numbers: dict[str, int] = field(default_factory=dict, repr=False)
     sha256: list[str] = field(default_factory=list, repr=False)
+    originals: set[tuple[str, str]] = field(default_factory=set, repr=False)
     size: int = 0
     blocks: tuple[Block, ...] = ()
     bundle: str = ""
@@ -47,6 +48,7 @@ class Written:
     def note_original(self, number: int, relative: str, capsule: Capsule) -> None:
         """Note an original's number by its relative path, its hash and its size."""
         self.numbers[relative] = number
+        self.originals.add((capsule.path, capsule.sha256))
         self.sha256.append(capsule.sha256)
         self.size += capsule.size
 
@@ -54,6 +56,14 @@ class Written:
     def tiffs(self) -> list[TiffRecord]:
         """Records of all TIFFs."""
         return [record for record, _ in self.labels.values()] + list(self.images.values())
+
+
+@dataclass(slots=True)
+class Kept:
+    """What a bundle keeps of its earlier save: the TIFFs beside it, by stack index."""
+
+    labels: dict[int, tuple[TiffRecord, tuple[LabelsLayer, ...]]] = field(default_factory=dict)
+    images: dict[int, TiffRecord] = field(default_factory=dict)
 
 
 def provenance() -> Provenance:
@@ -65,8 +75,8 @@ def provenance() -> Provenance:
     )
 
 
-def describe(series: Series, written: Written, made_by: Provenance) -> Sidecar:
-    """Return the document of a bundle whose parts are written."""
+def describe(series: Series, written: Written, kept: Kept, made_by: Provenance) -> Sidecar:
+    """Return the document of a bundle whose parts are written, or kept of an earlier save."""
     return Sidecar(
         schema=SCHEMA,
         version=VERSION,
@@ -75,9 +85,9 @@ def describe(series: Series, written: Written, made_by: Provenance) -> Sidecar:
         bundle=written.bundle,
         series_uid=series.uid,
         modality=series.modality,
-        stacks=tuple(_describe_stack(stack, written) for stack in series.stacks),
+        stacks=tuple(_describe_stack(stack, written, kept) for stack in series.stacks),
         leftovers=tuple(
-            LeftoverRecord(written.numbers[one.file.relative], store_path(one.reason)[0])
+            LeftoverRecord(written.numbers[one.file.relative], _storable(one.reason))
             for one in series.leftovers
         ),
         files=len(written.sha256),
@@ -87,9 +97,14 @@ def describe(series: Series, written: Written, made_by: Provenance) -> Sidecar:
     )
 
 
-def _describe_stack(stack: Stack, written: Written) -> StackRecord:
+def _storable(text: str) -> str:
+    """Return a text with what UTF-8 cannot hold, a part of an odd file name say, as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _describe_stack(stack: Stack, written: Written, kept: Kept) -> StackRecord:
     affine = stack.geometry.affine_lps()
-    labels, layers = written.labels.get(stack.index, (None, []))
+    labels, layers = _describe_labels(stack.index, written, kept)
     return StackRecord(
         index=stack.index,
         shape=stack.shape,
@@ -106,10 +121,20 @@ def _describe_stack(stack: Stack, written: Written) -> StackRecord:
             FrameRecord(written.numbers[i.file.relative], i.sop_instance_uid)
             for i in stack.instances
         ),
-        image=written.images.get(stack.index),
+        image=written.images.get(stack.index, kept.images.get(stack.index)),
         labels=labels,
-        layers=tuple(map(_describe_layer, layers)),
+        layers=layers,
     )
+
+
+def _describe_labels(
+    index: int, written: Written, kept: Kept
+) -> tuple[TiffRecord | None, tuple[LabelsLayer, ...]]:
+    """Return the record of a stack's labels and their layers: those written, or else kept."""
+    if index in written.labels:
+        record, layers = written.labels[index]
+        return record, tuple(map(_describe_layer, layers))
+    return kept.labels.get(index, (None, ()))
 
 
 def _describe_layer(labels: Labels) -> LabelsLayer:

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import mmap
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid5
 
 from napari_dicom_markup.api.case import Case, stage_stack
-from napari_dicom_markup.api.document import Written, describe, provenance
+from napari_dicom_markup.api.document import Kept, Written, describe, provenance
 from napari_dicom_markup.api.parallel import in_order
 from napari_dicom_markup.core.capsule import encapsulate, rebuild
-from napari_dicom_markup.errors import (
-    DamagedError,
-    MarkupError,
-    SaveError,
-    SourceChangedError,
-)
+from napari_dicom_markup.errors import DamagedError, MarkupError, SaveError, SourceChangedError
 from napari_dicom_markup.model.progress import Step
 from napari_dicom_markup.model.sidecar import SIDECAR_SUFFIX, Capsule, store_path
 from napari_dicom_markup.sinks.bundle import SidecarWriter
@@ -31,7 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_dicom_markup.core.capsule import Encapsulated
-    from napari_dicom_markup.model.stack import Instance, Series, SourceFile
+    from napari_dicom_markup.model.sidecar import StackRecord, TiffRecord
+    from napari_dicom_markup.model.stack import Instance, Series, SourceFile, Stack
     from napari_dicom_markup.sources.bundle import Original
 
 NAMESPACE = UUID("8d3a6f4e-6c0b-5f6e-9a53-0f6a2d1c7b11")
@@ -61,28 +57,50 @@ class _Sealed:
     encapsulated: Encapsulated
 
 
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Where a bundle goes, and what the sidecar of its name holds that it would replace."""
+
+    folder: Path
+    stem: str
+    originals: frozenset[tuple[str, str]] = field(default=frozenset(), repr=False)
+    stacks: tuple[StackRecord, ...] = ()
+
+    def path(self, suffix: str) -> Path:
+        return self.folder / f"{self.stem}{suffix}"
+
+    @property
+    def records(self) -> set[TiffRecord]:
+        """Records of the TIFFs of the sidecar that is there."""
+        return {one for stack in self.stacks for one in (stack.image, stack.labels) if one}
+
+
 def pack_case(case: Case, folder: Path, stem: str) -> Generator[Step, None, Bundle]:
     """Write one bundle whole, or nothing.
+
+    Where a bundle of the name holds the same originals, its TIFFs that are not written anew stay.
 
     Raises
     ------
     SourceChangedError
         Originals moved or changed since they were opened.
     SaveError
-        The disk or the folder said no, the proof failed, or the name belongs to other originals.
+        The disk or the folder said no, the proof failed, or the name belongs to other originals
+        or labels.
     LabelsError
         Labels that cannot be stored.
     """
-    name = f"{stem}{SIDECAR_SUFFIX}"
     _check_unchanged(case)
     with Staging(folder, stem) as staging, writing(stem):
-        written = yield from _stage_proven(case, staging.folder, stem)
+        target = _read_target(folder, stem)
+        _check_labels(case, target)
+        written = yield from _stage_proven(case, staging.folder, target)
         _check_unchanged(case)
-        recorded = _check_target(folder / name, staging.folder / name)
-        tiffs = [f"{stem}{record.suffix}" for record in written.tiffs]
-        for tiff in tiffs:
-            _check_tiff_target(folder / tiff, recorded, written.bundle)
-        finals = staging.commit([*tiffs, name])
+        _check_meanwhile(case, target, written)
+        suffixes = [record.suffix for record in written.tiffs]
+        for suffix in suffixes:
+            _check_tiff_target(target, suffix, written.bundle)
+        finals = staging.commit([f"{stem}{suffix}" for suffix in (*suffixes, SIDECAR_SUFFIX)])
     return Bundle(
         sidecar=finals[-1],
         tiffs=tuple(finals[:-1]),
@@ -114,16 +132,16 @@ def _is_unchanged(file: SourceFile) -> bool:
     return (status.st_size, status.st_mtime_ns) == (file.size, file.mtime_ns)
 
 
-def _stage_proven(case: Case, folder: Path, stem: str) -> Generator[Step, None, Written]:
+def _stage_proven(case: Case, folder: Path, target: _Target) -> Generator[Step, None, Written]:
     """Write all parts and prove them from the disk.
 
     Where the proof of an original fails, a codec lost something: then all is written again, each
     plane decoded as soon as it is encoded, and kept as it was where it does not come back.
     """
+    stem = target.stem
     for checked in (False, True):
-        written = yield from _stage(case, folder, stem, checked=checked)
+        written = yield from _stage(case, folder, target, checked=checked)
         if (yield from _prove_originals(folder / f"{stem}{SIDECAR_SUFFIX}")):
-            yield from _prove_tiffs(folder, stem, written)
             return written
         for name in (SIDECAR_SUFFIX, *(record.suffix for record in written.tiffs)):
             (folder / f"{stem}{name}").unlink()
@@ -131,18 +149,24 @@ def _stage_proven(case: Case, folder: Path, stem: str) -> Generator[Step, None, 
     raise SaveError(message)
 
 
-def _stage(case: Case, folder: Path, stem: str, *, checked: bool) -> Generator[Step, None, Written]:
+def _stage(
+    case: Case, folder: Path, target: _Target, *, checked: bool
+) -> Generator[Step, None, Written]:
     written = Written()
-    with SidecarWriter(folder / f"{stem}{SIDECAR_SUFFIX}") as writer:
+    with SidecarWriter(folder / f"{target.stem}{SIDECAR_SUFFIX}") as writer:
         if case.sidecar is None:
             yield from _seal_files(case.series, writer, written, checked=checked)
         else:
             yield from _copy_originals(case.sidecar, case.series, writer, written)
+        if not target.originals <= written.originals:
+            raise _refusal(target.path(SIDECAR_SUFFIX))
         written.blocks = writer.end_originals()
         written.bundle = str(uuid5(NAMESPACE, "\n".join(sorted(written.sha256))))
         for stack in case.series.stacks:
-            yield from stage_stack(case, stack, folder / stem, written)
-        writer.write_document(describe(case.series, written, provenance()))
+            yield from stage_stack(case, stack, folder / target.stem, written)
+        yield from _prove_tiffs(folder / target.stem, written)
+        kept = yield from _keep(case.series, target, written)
+        writer.write_document(describe(case.series, written, kept, provenance()))
     return written
 
 
@@ -231,13 +255,21 @@ def _prove_originals(sidecar: Path) -> Generator[Step, None, bool]:
     return True
 
 
-def _prove_tiffs(folder: Path, stem: str, written: Written) -> Generator[Step, None, None]:
-    """Read the TIFFs back and decode every plane."""
-    for record in written.tiffs:
-        proof = verify_tiff(folder / f"{stem}{record.suffix}", record)
+def _prove_tiffs(stem: Path, written: Written) -> Generator[Step, None, None]:
+    """Read the TIFFs back and decode every plane; an image that fails is left out, and noted."""
+    for record, _ in written.labels.values():
+        proof = verify_tiff(stem.with_name(f"{stem.name}{record.suffix}"), record)
         if proof.state is not TiffState.EXACT:
-            message = f"{stem} was not written: the proof of a TIFF failed ({proof.message})"
+            message = f"{stem.name} was not written: the proof of a TIFF failed ({proof.message})"
             raise SaveError(message)
+        yield Step(1, 1, "proving TIFFs")
+    for index, record in list(written.images.items()):
+        path = stem.with_name(f"{stem.name}{record.suffix}")
+        proof = verify_tiff(path, record)
+        if proof.state is not TiffState.EXACT:
+            path.unlink(missing_ok=True)
+            del written.images[index]
+            written.notes.append(f"no image TIFF for stack {index}: its proof failed")
         yield Step(1, 1, "proving TIFFs")
 
 
@@ -260,41 +292,105 @@ def is_exact(original: Original) -> bool:
     return digest.hexdigest() == original.capsule.sha256
 
 
-def _check_target(final: Path, staged: Path) -> set[str]:
-    """Refuse to replace a sidecar that holds originals which the new one does not.
-
-    The names of the TIFFs that the old one has are returned.
-    """
+def _read_target(folder: Path, stem: str) -> _Target:
+    """Read what the sidecar of a name holds, before anything is written in its place."""
+    final = folder / f"{stem}{SIDECAR_SUFFIX}"
     if not final.exists():
-        return set()
+        return _Target(folder, stem)
+    try:
+        with SidecarReader(final) as reader:
+            capsules = [original.capsule for original in originals_of(reader)]
+            originals = frozenset((capsule.path, capsule.sha256) for capsule in capsules)
+            return _Target(folder, stem, originals, reader.sidecar.stacks)
+    except MarkupError:
+        raise _refusal(final) from None
+
+
+def _refusal(final: Path) -> SaveError:
     message = (
         f"{final.name} exists and holds other originals, or cannot be read: "
         "it was left as it is; choose another name"
     )
-    try:
-        with SidecarReader(final) as old, SidecarReader(staged) as new:
-            kept = {_identity(original.capsule) for original in originals_of(new)}
-            lost = any(_identity(original.capsule) not in kept for original in originals_of(old))
-            stacks = old.sidecar.stacks
-    except MarkupError:
-        raise SaveError(message) from None
-    if lost:
+    return SaveError(message)
+
+
+def _check_labels(case: Case, target: _Target) -> None:
+    """Refuse to replace labels, unless someone who sees them asks for it."""
+    held = {
+        stack.index
+        for stack in target.stacks
+        if stack.labels is not None and target.path(stack.labels.suffix).exists()
+    }
+    if held & set(case.labels) and not case.replaces_labels:
+        name = target.path(SIDECAR_SUFFIX).name
+        message = f"{name} holds labels already: save to another name, or open it in napari"
         raise SaveError(message)
-    stem = final.name.removesuffix(SIDECAR_SUFFIX)
-    records = [record for stack in stacks for record in (stack.image, stack.labels) if record]
-    return {f"{stem}{record.suffix}" for record in records}
 
 
-def _check_tiff_target(final: Path, recorded: set[str], bundle: str) -> None:
+def _check_meanwhile(case: Case, target: _Target, written: Written) -> None:
+    """Stop where the name was saved to meanwhile, and this save would lose some of that."""
+    now = _read_target(target.folder, target.stem)
+    if not now.originals <= written.originals:
+        raise _refusal(target.path(SIDECAR_SUFFIX))
+    _check_labels(case, now)
+    replaced = {record.suffix for record in written.tiffs}
+    if any(record.suffix not in replaced for record in now.records - target.records):
+        message = f"{target.stem} was saved by someone else meanwhile: save again"
+        raise SaveError(message)
+
+
+def _keep(series: Series, target: _Target, written: Written) -> Generator[Step, None, Kept]:
+    """Return the sound TIFFs of the sidecar that is there which are not written anew."""
+    stacks = {stack.index: stack for stack in series.stacks}
+    kept = Kept()
+    for record in target.stacks:
+        index, same = record.index, _is_same(stacks.get(record.index), record)
+        if record.image is not None and index not in written.images:
+            yield Step(index, len(target.stacks), "checking the image that is kept")
+            if _is_kept(record.image, target, written, same=same):
+                kept.images[index] = record.image
+        if record.labels is not None and not (same and index in written.labels):
+            yield Step(index, len(target.stacks), "checking the labels that are kept")
+            if not same and target.path(record.labels.suffix).is_file():
+                message = (
+                    f"{target.stem}{record.labels.suffix} holds labels of a stack that is another "
+                    "now: it was left as it is; choose another name"
+                )
+                raise SaveError(message)
+            if _is_kept(record.labels, target, written, same=same):
+                kept.labels[index] = (record.labels, record.layers)
+    return kept
+
+
+def _is_same(stack: Stack | None, record: StackRecord) -> bool:
+    """Say whether a stack has the frames of a record, in their order."""
+    frames = [frame.sop_instance_uid for frame in record.frames]
+    return (
+        stack is not None
+        and stack.shape == record.shape
+        and [instance.sop_instance_uid for instance in stack.instances] == frames
+    )
+
+
+def _is_kept(record: TiffRecord, target: _Target, written: Written, *, same: bool) -> bool:
+    """Say whether a TIFF goes on being a part of the bundle; where not, note why."""
+    path = target.path(record.suffix)
+    found = verify_tiff(path, record)
+    reason = found.message if same else f"{path.name} is of a stack that is another now"
+    if same and found.state in {TiffState.EXACT, TiffState.EDITED}:
+        return True
+    written.notes.append(f"no longer a part of the bundle: {reason}")
+    return False
+
+
+def _check_tiff_target(target: _Target, suffix: str, bundle: str) -> None:
     """Refuse to replace a file that is no TIFF of these originals."""
-    ours = final.is_file() and (final.name in recorded or bundle_of(final) == bundle)
+    final = target.path(suffix)
+    recorded = any(record.suffix == suffix for record in target.records)
+    ours = final.is_file() and (recorded or bundle_of(final) == bundle)
     if final.exists() and not ours:
         message = (
             f"{final.name} exists and belongs to no bundle of these originals: "
             "it was left as it is; choose another name"
         )
         raise SaveError(message)
-
-
-def _identity(capsule: Capsule) -> tuple[str, str]:
-    return capsule.path, capsule.sha256

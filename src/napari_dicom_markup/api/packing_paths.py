@@ -9,7 +9,7 @@ from napari_dicom_markup.api.case import Case
 from napari_dicom_markup.api.layers import bundle_stem
 from napari_dicom_markup.api.opening import DiskFrames, make_volume, scan_steps
 from napari_dicom_markup.api.packing import Bundle, pack_case
-from napari_dicom_markup.core.naming import series_name
+from napari_dicom_markup.core.naming import NO_SERIES, series_name
 from napari_dicom_markup.errors import (
     LabelsError,
     MarkupError,
@@ -45,51 +45,100 @@ class Packed:
 def pack_steps(
     paths: Iterable[Path], out: Path, labels: Path | None, *, image: bool
 ) -> Generator[Step, None, Packed]:
-    """Pack everything that is DICOM under ``paths``."""
+    """Pack everything that is DICOM under ``paths``.
+
+    Raises
+    ------
+    PartlyPackedError
+        Some series were not packed, or some files not read; all others are in whole bundles.
+    """
     found = yield from scan_steps(paths)
     series = _all_series(found)
     if not series:
         message = "there is no DICOM under the given paths"
         raise NothingToOpenError(message)
-    named = out.name.lower().endswith(_NAMED)
-    if named and len(series) > 1:
-        message = f"{len(series)} series do not fit into one bundle: give a folder instead"
-        raise SaveError(message)
+    stems = _stems(out, series)
     painted = _assign(labels, series) if labels is not None else {}
-    folder = out.parent if named else out
+    folder = out.parent if _is_named(out) else out
     make_folder(folder)
     bundles, failures = [], []
-    for one in series:
-        stem = bundle_stem(out) if named else series_name(one.modality, one.uid)
-        case = Case(
-            series=one,
-            labels=painted.get(one.uid, {}),
-            images=_images(one) if image else {},
-        )
+    for one, stem in zip(series, stems, strict=True):
         try:
-            bundles.append((yield from pack_case(case, folder, stem)))
-        except MarkupError as error:
+            bundles.append((yield from _pack_one(one, painted, folder, stem, image=image)))
+        except Exception as error:  # the other series are packed, and this one is told
             if len(series) == 1:
                 raise
-            failures.append(f"{stem}: {error}")
-    if failures:
-        message = f"{len(failures)} of {len(series)} series were not packed; the others are whole"
-        raise PartlyPackedError(message, tuple(failures))
-    others = tuple(leftover for leftover in found.leftovers if not leftover.is_dicom)
-    _refuse_unreadable(others)
-    return Packed(tuple(bundles), others)
+            failures.append(f"{stem}: {_reason(error)}")
+    packed = Packed(tuple(bundles), _others(found))
+    _refuse_partly(packed, failures, found)
+    return packed
+
+
+def _pack_one(
+    one: Series,
+    painted: dict[str, dict[int, list[Labels]]],
+    folder: Path,
+    stem: str,
+    *,
+    image: bool,
+) -> Generator[Step, None, Bundle]:
+    case = Case(
+        series=one,
+        labels=painted.get(one.uid, {}),
+        images=_images(one) if image else {},
+        replaces_labels=False,
+    )
+    return (yield from pack_case(case, folder, stem))
+
+
+def _is_named(out: Path) -> bool:
+    return out.name.lower().endswith(_NAMED)
+
+
+def _stems(out: Path, series: Sequence[Series]) -> list[str]:
+    """Return the stem of each series' bundle; files of no series go beside the one series."""
+    if not _is_named(out):
+        return [series_name(one.modality, one.uid) for one in series]
+    stem = bundle_stem(out)
+    if len(series) == 1:
+        return [stem]
+    if sum(bool(one.uid) for one in series) > 1:
+        message = f"{len(series)} series do not fit into one bundle: give a folder instead"
+        raise SaveError(message)
+    return [stem if one.uid else f"{stem}.{NO_SERIES}" for one in series]
+
+
+def _reason(error: Exception) -> str:
+    """Return why a series failed; a text that is not ours may quote what a file holds."""
+    if isinstance(error, MarkupError):
+        return str(error)
+    return f"unexpected failure ({type(error).__name__}); please report it"
 
 
 def _images(series: Series) -> dict[int, Volume]:
     return {stack.index: make_volume(series, stack, DiskFrames()) for stack in series.stacks}
 
 
-def _refuse_unreadable(leftovers: Sequence[Leftover]) -> None:
-    """Say that files could not be read: they may be originals, and are in no bundle."""
-    names = tuple(f"{one.file.relative}: {one.reason}" for one in leftovers if one.is_unreadable)
-    if names:
-        message = f"{len(names)} files could not be read and are in no bundle; the others are"
-        raise PartlyPackedError(message, names)
+def _others(found: Scan) -> tuple[Leftover, ...]:
+    """Return the files that were read, and are no DICOM."""
+    return tuple(one for one in found.leftovers if not (one.is_dicom or one.is_unreadable))
+
+
+def _refuse_partly(packed: Packed, failures: Sequence[str], found: Scan) -> None:
+    """Say what is in no bundle: series that failed, and files that may be originals."""
+    unread = [
+        f"{one.file.relative}: {one.reason}"
+        for one in found.leftovers
+        if one.is_unreadable and not one.is_dicom
+    ]
+    messages = []
+    if failures:
+        count = len(failures) + len(packed.bundles)
+        messages.append(f"{len(failures)} of {count} series were not packed; the others are whole")
+    if unread:
+        messages.append(f"{len(unread)} files could not be read and are in no bundle")
+    if messages:
+        raise PartlyPackedError("; ".join(messages), (*failures, *unread), packed)
 
 
 def _all_series(found: Scan) -> list[Series]:

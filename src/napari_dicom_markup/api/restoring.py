@@ -172,8 +172,10 @@ def verify_steps(sidecar: Path, against: Path | None = None) -> Generator[Step, 
 
 
 def _verify(original: Original) -> FileReport:
-    outcome = Outcome.EXACT if is_exact(original) else Outcome.DAMAGED
-    return FileReport(original.relative, outcome)
+    if is_exact(original):
+        return FileReport(original.relative, Outcome.EXACT)
+    detail = "its bytes are damaged in the sidecar"
+    return FileReport(original.relative, Outcome.DAMAGED, detail)
 
 
 def _compare(folder: Path, original: Original) -> FileReport:

@@ -50,8 +50,8 @@ DOCUMENT_LIMIT = 256 << 20
 LITERAL_LIMIT = 128 << 20
 """The writer ends a block at 32 MB and packs literals above 1 MB apart."""
 
-LENGTH_LIMIT = 1e15
-"""Millimetres: greater ones are damage, and overflow where they are multiplied."""
+LENGTH_LIMIT = 1e9
+"""Millimetres: greater ones are damage. Stacking takes positions up to 1e7, a hundredth of it."""
 
 _TIFF_SUFFIX = re.compile(r"(\.s\d{1,6})?(\.image)?\.ome\.tif")
 _CHUNK = 1 << 20

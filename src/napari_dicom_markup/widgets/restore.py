@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 
 from napari_dicom_markup import api
 from napari_dicom_markup.api import FileReport, Outcome, Report, Step, Steps
+from napari_dicom_markup.errors import DamagedError, VersionError
 from napari_dicom_markup.widgets.running import Cancelled, Ended, Finished, RunBar
 
 _INTRODUCTION = (
@@ -169,7 +170,12 @@ def _row(*widgets: QWidget | None) -> QHBoxLayout:
 def _verify_each(sidecars: Sequence[Path]) -> Generator[Step, None, tuple[Report, ...]]:
     reports = []
     for sidecar in sidecars:
-        report = yield from api.verify(sidecar)
+        try:
+            report = yield from api.verify(sidecar)
+        except (DamagedError, VersionError) as error:
+            if len(sidecars) == 1:
+                raise
+            report = Report(sidecar, (FileReport(sidecar.name, Outcome.DAMAGED, str(error)),))
         reports.append(report)
     return tuple(reports)
 
