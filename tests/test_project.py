@@ -83,3 +83,12 @@ def test_the_readme_names_every_command_that_there_is():
     named = {command.callback.__name__ for command in app.registered_commands}
     readme = (ROOT / "README.md").read_text()
     assert named == {name for name in named if f"dicom-markup {name}" in readme}
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda p: p.stem)
+def test_an_example_runs_as_it_stands(example, tmp_path):
+    folder = write_series(tmp_path / "FOLDER")
+    command = [sys.executable, str(example), str(folder), str(tmp_path / "case.dcm-markup")]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "all is well: True" in shown
+    assert api.reopen(tmp_path / "case.dcm-markup").result().labels[1][0].data.any()

@@ -43,6 +43,8 @@ from napari_dicom_markup.model.progress import Step, Steps
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from numpy.typing import NDArray
+
     from napari_dicom_markup.api.layers import Layers
     from napari_dicom_markup.model.sidecar import ValueDomain
     from napari_dicom_markup.model.stack import Scan, Stack, Volume
@@ -105,7 +107,7 @@ def pack(
     paths: PathLike | Iterable[PathLike],
     out: PathLike,
     *,
-    labels: PathLike | None = None,
+    labels: PathLike | NDArray[Any] | None = None,
     image: bool = True,
 ) -> Steps[Packed]:
     """Pack everything under files and folders into bundles, one a series.
@@ -118,13 +120,12 @@ def pack(
         A folder for bundles named by modality and a hash of the series; or the name of one
         bundle (``CASE.dcm-markup`` or ``CASE.ome.tif``) where the paths hold one series.
     labels
-        An integer TIFF, or a ``.npy`` file, on the grid of one stack, slices in its order.
+        An integer array, TIFF or ``.npy`` file on the grid of one stack, slices in its order.
     image
         Whether each stack's physical values are written as an OME-TIFF too.
     """
-    return Steps(
-        pack_steps(_paths(paths), Path(out), None if labels is None else Path(labels), image=image)
-    )
+    given = Path(labels) if isinstance(labels, str | os.PathLike) else labels
+    return Steps(pack_steps(_paths(paths), Path(out), given, image=image))
 
 
 def reopen(path: PathLike) -> Steps[Reopened]:

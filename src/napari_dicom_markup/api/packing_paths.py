@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from napari_dicom_markup.api.case import Case
 from napari_dicom_markup.api.layers import bundle_stem
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from napari_dicom_markup.model.progress import Step
     from napari_dicom_markup.model.stack import Leftover, Scan, Stack, Volume
 
@@ -43,7 +48,7 @@ class Packed:
 
 
 def pack_steps(
-    paths: Iterable[Path], out: Path, labels: Path | None, *, image: bool
+    paths: Iterable[Path], out: Path, labels: Path | NDArray[Any] | None, *, image: bool
 ) -> Generator[Step, None, Packed]:
     """Pack everything that is DICOM under ``paths``.
 
@@ -153,29 +158,27 @@ def _all_series(found: Scan) -> list[Series]:
     return [*with_uid, Series("", "OT", stacks, left)]
 
 
-def _assign(path: Path, series: Sequence[Series]) -> dict[str, dict[int, list[Labels]]]:
-    """Read labels and find the one stack whose shape they have."""
-    array = read_labels_file(path)
+def _assign(
+    labels: Path | NDArray[Any], series: Sequence[Series]
+) -> dict[str, dict[int, list[Labels]]]:
+    """Find the one stack whose shape labels have; a path's are read first."""
+    array = labels if isinstance(labels, np.ndarray) else read_labels_file(labels)
+    name = "the labels" if isinstance(labels, np.ndarray) else labels.name
     fitting = [
         (one, stack) for one in series for stack in one.stacks if array.shape in _accepted(stack)
     ]
     if len(fitting) != 1:
         word = "no stack has" if not fitting else f"{len(fitting)} stacks have"
         message = (
-            f"{path.name}: {word} the shape {array.shape} of the labels; pack the one series "
-            "that they belong to, slices in the order of dicom-markup info"
+            f"{name}: {word} the shape {array.shape} of the labels; pack the one series that "
+            "they belong to, slices in the order of dicom-markup info"
         )
         raise LabelsError(message)
     one, stack = fitting[0]
-    shaped = array.reshape(stack.shape if array.size == _size(stack) else stack.shape[-3:])
+    shaped = array.reshape(
+        stack.shape if array.size == math.prod(stack.shape) else stack.shape[-3:]
+    )
     return {one.uid: {stack.index: [Labels(LabelsStyle("labels"), shaped)]}}
-
-
-def _size(stack: Stack) -> int:
-    size = 1
-    for length in stack.shape:
-        size *= length
-    return size
 
 
 def _accepted(stack: Stack) -> set[tuple[int, ...]]:
