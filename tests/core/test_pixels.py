@@ -93,10 +93,6 @@ def test_the_physical_type_holds_every_instance_of_a_stack():
     assert physical_dtype([]) == np.uint8
 
 
-def test_a_known_modality_lut_narrows_the_type():
-    assert physical_dtype([declared(8, lut=True)], [np.array([0, 200], np.uint16)]) == np.uint8
-
-
 def test_a_supplemental_palette_leaves_a_grey_image_grey():
     instance = declared(12, palette=True)
     assert not is_palette(instance)

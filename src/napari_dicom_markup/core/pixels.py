@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from napari_dicom_markup.model.stack import Instance, PixelFormat, ValueMapping
 
@@ -21,15 +21,13 @@ _INTEGERS = (np.uint8, np.uint16, np.int16, np.int32, np.uint32)
 """Types of exact physical values, smallest first; napari and TIFF readers know them all."""
 
 
-def physical_dtype(instances: Iterable[Instance], luts: Sequence[Array] = ()) -> np.dtype[Any]:
+def physical_dtype(instances: Iterable[Instance]) -> np.dtype[Any]:
     """Return the smallest type that holds every physical value the instances declare.
 
     Parameters
     ----------
     instances : iterable of Instance
         The images of one stack.
-    luts : sequence of NDArray
-        The entries of the Modality LUTs where there are any; 16 bits are assumed without.
 
     Returns
     -------
@@ -43,7 +41,7 @@ def physical_dtype(instances: Iterable[Instance], luts: Sequence[Array] = ()) ->
             return np.dtype(np.uint8)
         if instance.element is not None and instance.element.keyword == "DoubleFloatPixelData":
             return np.dtype(np.float64)
-        ends = _integer_ends(instance, luts)
+        ends = _integer_ends(instance)
         if ends is None:
             return np.dtype(np.float32)
         low, high = min(low, ends[0]), max(high, ends[1])
@@ -72,11 +70,11 @@ def _is_float(instance: Instance) -> bool:
     return instance.element is not None and instance.element.keyword != "PixelData"
 
 
-def _integer_ends(instance: Instance, luts: Sequence[Array]) -> tuple[int, int] | None:
+def _integer_ends(instance: Instance) -> tuple[int, int] | None:
     """Return the least and greatest physical value declared, None where one is no integer."""
     values = instance.values
     if values.lut:
-        return 0, max((int(entries.max()) for entries in luts), default=np.iinfo(np.uint16).max)
+        return 0, np.iinfo(np.uint16).max  # its entries have 16 bits at most (PS3.3 C.11.1)
     if instance.pixels is None or _is_float(instance) or not _is_shift(values):
         return None
     low, high = stored_range(instance.pixels)

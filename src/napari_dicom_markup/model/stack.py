@@ -110,7 +110,6 @@ class Acquisition:
     instance_number: int | None = None
     temporal_position: int | None = None
     echo_time: float | None = None
-    echo_number: int | None = None
     b_value: float | None = None
     trigger_time: float | None = None
     acquisition_time: float | None = None

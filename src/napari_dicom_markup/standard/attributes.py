@@ -42,7 +42,6 @@ ATTRIBUTES = (
     Attribute("Modality", 0x0008_0060, "CS"),
     Attribute("SliceThickness", 0x0018_0050, "DS"),
     Attribute("EchoTime", 0x0018_0081, "DS"),
-    Attribute("EchoNumbers", 0x0018_0086, "IS"),
     Attribute("SpacingBetweenSlices", 0x0018_0088, "DS"),
     Attribute("TriggerTime", 0x0018_1060, "DS"),
     Attribute("ImagerPixelSpacing", 0x0018_1164, "DS"),

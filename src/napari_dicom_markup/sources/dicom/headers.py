@@ -80,7 +80,7 @@ _VALUES = picker(
 )  # fmt: skip
 _ACQUISITION = picker(
     "ImageType", "AcquisitionNumber", "InstanceNumber", "TemporalPositionIdentifier", "EchoTime",
-    "EchoNumbers", "DiffusionBValue", "TriggerTime", "AcquisitionTime", "ContentTime",
+    "DiffusionBValue", "TriggerTime", "AcquisitionTime", "ContentTime",
 )  # fmt: skip
 _POSITION = INDEX["ImagePositionPatient"]
 
@@ -224,14 +224,13 @@ def _windows(center: Raw, width: Raw) -> tuple[Window, ...]:
 
 
 def _acquisition(key: Key, shared: Shared) -> Acquisition:
-    image_type, number, instance, temporal, echo, echo_number, b, trigger, acquired, content = key
+    image_type, number, instance, temporal, echo, b, trigger, acquired, content = key
     return Acquisition(
         shared.part(_image_type, image_type),
         shared.part(_integer, number),
         _integer(instance),
         shared.part(_integer, temporal),
         shared.part(_number, echo),
-        shared.part(_integer, echo_number),
         shared.part(_double, b),
         shared.part(_number, trigger),
         shared.part(_seconds, acquired),
