@@ -15,7 +15,8 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import UID
 
 from napari_dicom_markup.model.stack import Instance, SourceFile
-from napari_dicom_markup.sources.dicom.headers import Shared, instance_from_header
+from napari_dicom_markup.sources.dicom.headers import instance_from_header
+from napari_dicom_markup.sources.dicom.raw_values import Shared
 from napari_dicom_markup.sources.dicom.unusual import read_unusual
 from napari_dicom_markup.standard import transfer_syntax as ts
 

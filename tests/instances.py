@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_dicom_markup.core.stacking import stack_frames
+from napari_dicom_markup.core.stacking.eligible import why_no_frame
 from napari_dicom_markup.model.stack import (
     Acquisition,
     Instance,
+    Leftover,
     PixelElement,
     PixelFormat,
     PlaneGrid,
     SourceFile,
     ValueMapping,
+    only_frame,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from napari_dicom_markup.model.stack import Stack
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 
@@ -55,6 +64,15 @@ def make_instance(
         **parts,
     )
     return replace(made, **changes)
+
+
+def stack_images(images: Iterable[Instance]) -> tuple[tuple[Stack, ...], tuple[Leftover, ...]]:
+    """Stack single-frame images, those that can stand in a stack."""
+    found = list(images)
+    reasons = [(image, why_no_frame(image)) for image in found]
+    left = [Leftover(i.file, why, is_dicom=True, instance=i) for i, why in reasons if why]
+    stacks, repeated = stack_frames(only_frame(i) for i, why in reasons if not why)
+    return stacks, (*left, *repeated)
 
 
 def make_planes(

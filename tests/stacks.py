@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from napari_dicom_markup.model.geometry import (
@@ -20,6 +22,7 @@ from napari_dicom_markup.model.stack import (
     SourceFile,
     Stack,
     ValueMapping,
+    only_frame,
 )
 
 PATIENT_UID = "1.2.826.0.1.3680043.8.498.314159"
@@ -30,7 +33,7 @@ def make_stack(
     slices: int = 3,
     rows: int = 4,
     columns: int = 5,
-    leading: LeadingAxis | int | None = None,
+    leading: LeadingAxis | tuple[LeadingAxis, ...] | int | None = None,
     samples: int = 1,
     spacing: tuple[float, float, float] | None = (2.5, 0.75, 0.5),
     reports: tuple[GeometryReport, ...] = (),
@@ -41,6 +44,7 @@ def make_stack(
     """
     if isinstance(leading, int):
         leading = LeadingAxis("t", "s", tuple(1.5 * n for n in range(leading)))
+    axes = () if leading is None else (leading,) if isinstance(leading, LeadingAxis) else leading
     pixels = PixelFormat(
         rows,
         columns,
@@ -52,9 +56,9 @@ def make_stack(
         signed=False,
         frames=1,
     )
-    volumes = 1 if leading is None else len(leading.values)
-    instances = tuple(_instance(n, pixels) for n in range(volumes * slices))
-    return Stack(0, instances, slices, leading, _geometry(slices, spacing), reports)
+    volumes = math.prod(len(axis.values) for axis in axes)
+    frames = tuple(only_frame(_instance(n, pixels)) for n in range(volumes * slices))
+    return Stack(0, frames, slices, axes, _geometry(slices, spacing), reports)
 
 
 def _instance(number: int, pixels: PixelFormat) -> Instance:

@@ -116,7 +116,7 @@ def test_every_slice_of_every_stack_lies_where_its_own_header_says():
                 frame = stack.geometry.patient
                 if frame is None:
                     continue
-                volumes = np.array([i.position for i in stack.instances]).reshape(
+                volumes = np.array([i.position for i in stack.frames]).reshape(
                     -1, stack.slices, 3
                 )
                 assert frame.origins == tuple(map(tuple, volumes[0]))
@@ -126,5 +126,5 @@ def test_every_slice_of_every_stack_lies_where_its_own_header_says():
                 assert np.abs(volumes - volumes[0]).max() <= half
                 affine = stack.geometry.affine_lps()
                 np.testing.assert_array_equal((affine @ (0, 0, 0, 1))[:3], frame.origins[0])
-                checked += len(stack.instances)
+                checked += len(stack.frames)
     assert checked > 400

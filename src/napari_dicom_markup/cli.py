@@ -168,7 +168,7 @@ def _describe_stack(stack: Stack) -> dict[str, Any]:
         "axes": list(stack.axes),
         "spacing_mm": list(stack.geometry.spacing) if stack.geometry.in_mm else None,
         "affine_lps": None if affine is None else affine.tolist(),
-        "files": [_printable(i.file.relative) for i in stack.instances],
+        "files": [_printable(i.file.relative) for i in stack.frames],
         "values": {"dtype": values.dtype, "unit": values.unit, "domain": values.domain},
         "reports": [
             {

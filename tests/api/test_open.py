@@ -61,7 +61,7 @@ def test_the_patient_affine_travels_in_the_metadata(series):
 def test_no_layer_tells_who_the_patient_is(series):
     opened = api.open_layers(series).result()
     for data, meta, _ in opened.tuples:
-        assert CANARY not in repr((meta, data, data.volume, data.volume.stack.instances))
+        assert CANARY not in repr((meta, data, data.volume, data.volume.stack.frames))
         assert "Zebra" not in meta["name"]
     assert CANARY not in opened.notice
 
@@ -78,7 +78,7 @@ def test_a_gap_is_noticed_once_and_thickness_is_not(tmp_path):
     assert api.open_layers(folder).result().notice == ""
     next(p for p in folder.iterdir() if pydicom.dcmread(p).InstanceNumber == 3).unlink()
     notice = api.open_layers(folder).result().notice
-    assert "1 slices of 2.5 mm are missing" in notice
+    assert "1 slice of 2.5 mm is missing" in notice
     assert "overlap" not in notice
 
 

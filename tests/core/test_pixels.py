@@ -35,7 +35,7 @@ from napari_dicom_markup.core.pixels import (
     voi_limits,
 )
 from napari_dicom_markup.errors import DecodeError
-from napari_dicom_markup.model.stack import ValueMapping, Window
+from napari_dicom_markup.model.stack import ValueMapping, Window, only_frame
 from napari_dicom_markup.sources.dicom.frames import decode_frame
 from napari_dicom_markup.sources.dicom.lookup_tables import read_modality_lut, read_palette
 
@@ -43,7 +43,7 @@ BUILT = image_of(build_image(np.zeros((2, 2), np.uint16)))
 
 
 def declared(bits=12, *, signed=False, keyword="PixelData", samples=1, **values):
-    """Return an instance that declares so many bits and such a value mapping."""
+    """Return a frame that declares so many bits and such a value mapping."""
     assert BUILT.pixels is not None
     assert BUILT.element is not None
     allocated = next(size for size in (8, 16, 32, 64) if size >= bits)
@@ -51,7 +51,8 @@ def declared(bits=12, *, signed=False, keyword="PixelData", samples=1, **values)
         BUILT.pixels, bits_stored=bits, bits_allocated=allocated, signed=signed, samples=samples
     )
     element = dataclasses.replace(BUILT.element, keyword=keyword)
-    return dataclasses.replace(BUILT, pixels=pixels, element=element, values=ValueMapping(**values))
+    values = ValueMapping(**values)
+    return only_frame(dataclasses.replace(BUILT, pixels=pixels, element=element, values=values))
 
 
 # --- which type ---
@@ -255,16 +256,17 @@ def is_right(path) -> bool:
     instance = image_in(raw, path)
     if instance is None or instance.pixels.frames != 1:
         return True
+    frame = only_frame(instance)
     try:
-        stored = decode_frame(raw, instance)
+        stored = decode_frame(raw, frame)
     except DecodeError:
         return True
-    table = read_palette(instance, raw) if is_palette(instance) else None
+    table = read_palette(instance, raw) if is_palette(frame) else None
     table = read_modality_lut(instance, raw) if instance.values.lut else table
-    dtype = physical_dtype([instance])
-    expected = expected_values(stored, read_quietly(path), instance)
-    found = physical_plane(stored.copy(), instance, dtype, table)
-    in_range = value_range([instance], dtype)
+    dtype = physical_dtype([frame])
+    expected = expected_values(stored, read_quietly(path), frame)
+    found = physical_plane(stored.copy(), frame, dtype, table)
+    in_range = value_range([frame], dtype)
     low, high = in_range or (-np.inf, np.inf)
     return (
         found.dtype == dtype

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from napari_dicom_markup.api.opening import value_domain
 from napari_dicom_markup.model.sidecar import (
     CAPSULE_FEATURE,
+    FRAMES_FEATURE,
     SCHEMA,
     VERSION,
     Block,
@@ -25,6 +26,8 @@ from napari_dicom_markup.model.sidecar import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from napari_dicom_markup.model.markup import Labels, Rgba
     from napari_dicom_markup.model.stack import Series, Stack
 
@@ -80,7 +83,7 @@ def describe(series: Series, written: Written, kept: Kept, made_by: Provenance) 
     return Sidecar(
         schema=SCHEMA,
         version=VERSION,
-        requires=(CAPSULE_FEATURE,),
+        requires=tuple(_features(series)),
         contains_patient_data=True,
         bundle=written.bundle,
         series_uid=series.uid,
@@ -97,6 +100,15 @@ def describe(series: Series, written: Written, kept: Kept, made_by: Provenance) 
     )
 
 
+def _features(series: Series) -> Iterator[str]:
+    """Yield what a reader has to know in order to reopen the bundle."""
+    yield CAPSULE_FEATURE
+    frames = (frame for stack in series.stacks for frame in stack.frames)
+    several = any(frame.number or frame.tile or frame.pixels.frames > 1 for frame in frames)
+    if several or any(len(stack.leading) > 1 for stack in series.stacks):
+        yield FRAMES_FEATURE
+
+
 def _storable(text: str) -> str:
     """Return a text with what UTF-8 cannot hold, a part of an odd file name say, as escapes."""
     return text.encode("utf-8", "backslashreplace").decode()
@@ -109,7 +121,8 @@ def _describe_stack(stack: Stack, written: Written, kept: Kept) -> StackRecord:
         index=stack.index,
         shape=stack.shape,
         axes=stack.axes,
-        leading=stack.leading,
+        leading=stack.leading[0] if stack.leading else None,
+        further_leading=stack.leading[1:],
         geometry=stack.geometry,
         affine_lps=None if affine is None else tuple(map(tuple, affine.tolist())),
         values=value_domain(stack),
@@ -118,8 +131,8 @@ def _describe_stack(stack: Stack, written: Written, kept: Kept) -> StackRecord:
             for report in stack.reports
         ),
         frames=tuple(
-            FrameRecord(written.numbers[i.file.relative], i.sop_instance_uid)
-            for i in stack.instances
+            FrameRecord(written.numbers[f.file.relative], f.sop_instance_uid, f.number, f.tile)
+            for f in stack.frames
         ),
         image=written.images.get(stack.index, kept.images.get(stack.index)),
         labels=labels,

@@ -32,8 +32,8 @@ _TIFF_SUFFIXES = (".ome.tiff", ".ome.tif", ".tiff", ".tif")
 WIDE_RANGE = 1 << 13
 """Declared ranges above this leave a contrast slider no room: 16 bits that hold a CT's 4,000."""
 
-_NOTED = frozenset(ReportKind) - {ReportKind.THICKNESS}
-"""What is worth a notification; that slices overlap is said by ``info`` only."""
+_NOTED = frozenset(ReportKind) - {ReportKind.THICKNESS, ReportKind.UNSCALED}
+"""What is worth a notification; that slices overlap is said by ``info`` and the panel only."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,8 +96,8 @@ def _display(volume: Volume) -> Display:
     stack, array = volume.stack, volume.array
     if array.ndim > len(stack.shape):
         return Display(name, (0.0, 255.0), (0.0, 255.0))
-    limits = voi_limits(stack.instances[len(stack.instances) // 2])
-    whole = value_range(stack.instances, array.dtype)
+    limits = voi_limits(stack.frames[len(stack.frames) // 2])
+    whole = value_range(stack.frames, array.dtype)
     if limits is None or whole is None or whole[1] - whole[0] > WIDE_RANGE:
         spread, around = _spread(volume)
         limits = limits or spread

@@ -6,13 +6,15 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from napari_dicom_markup.api.describing import describe_steps
 from napari_dicom_markup.api.parallel import in_order
 from napari_dicom_markup.core.pixels import is_palette, physical_dtype, physical_plane
 from napari_dicom_markup.core.planes import PlaneArray
 from napari_dicom_markup.core.stacking import group_series
 from napari_dicom_markup.errors import MarkupError, NothingToOpenError, SourceChangedError
 from napari_dicom_markup.model.sidecar import ValueDomain
-from napari_dicom_markup.model.stack import Instance, Volume
+from napari_dicom_markup.model.stack import Frame, Volume
+from napari_dicom_markup.sources.dicom.decoding import SpansOfFrames
 from napari_dicom_markup.sources.dicom.frames import decode_frame, read_frame, read_frames_into
 from napari_dicom_markup.sources.dicom.lookup_tables import read_modality_lut, read_palette
 from napari_dicom_markup.sources.dicom.scan import find_files, read_instances
@@ -39,69 +41,73 @@ class VolumeArray(PlaneArray):
 class Frames(Protocol):
     """Where a stack's stored values come from."""
 
-    def read(self, instance: Instance) -> NDArray[Any]:
-        """Return one instance's stored values."""
+    def read(self, frame: Frame) -> NDArray[Any]:
+        """Return one frame's stored values."""
 
-    def read_into(self, instances: Sequence[Instance], out: NDArray[Any], convert: Any) -> None:
-        """Fill ``out[i]`` by ``convert(stored, instance, out[i])`` for every instance."""
+    def read_into(self, frames: Sequence[Frame], out: NDArray[Any], convert: Any) -> None:
+        """Fill ``out[i]`` by ``convert(stored, frame, out[i])`` for every frame."""
 
-    def read_table(self, instance: Instance) -> Any:
-        """Return the palette or Modality LUT of an instance that has one."""
+    def read_table(self, frame: Frame) -> Any:
+        """Return the palette or Modality LUT of a frame that has one."""
 
 
 class DiskFrames:
     """Frames of files as they lie on the disk."""
 
-    def read(self, instance: Instance) -> NDArray[Any]:
-        """Return one instance's stored values."""
-        try:
-            return read_frame(instance)
-        except OSError:
-            raise _gone(instance) from None
+    def __init__(self) -> None:
+        self._spans = SpansOfFrames()
 
-    def read_into(self, instances: Sequence[Instance], out: NDArray[Any], convert: Any) -> None:
+    def read(self, frame: Frame) -> NDArray[Any]:
+        """Return one frame's stored values."""
+        try:
+            return read_frame(frame, self._spans)
+        except OSError:
+            raise _gone(frame) from None
+
+    def read_into(self, frames: Sequence[Frame], out: NDArray[Any], convert: Any) -> None:
         """Fill ``out`` from all files, in threads."""
         try:
-            read_frames_into(instances, out, convert)
+            read_frames_into(frames, out, convert, self._spans)
         except OSError as error:
             if isinstance(error, SourceChangedError):
                 raise
-            raise _gone(instances[0]) from None
+            raise _gone(frames[0]) from None
 
-    def read_table(self, instance: Instance) -> Any:
-        """Return the palette or Modality LUT of an instance that has one."""
-        return read_palette(instance) if is_palette(instance) else read_modality_lut(instance)
+    def read_table(self, frame: Frame) -> Any:
+        """Return the palette or Modality LUT of a frame that has one."""
+        read = read_palette if is_palette(frame) else read_modality_lut
+        return read(frame.instance)
 
 
-def _gone(instance: Instance) -> SourceChangedError:
+def _gone(frame: Frame) -> SourceChangedError:
     message = "an original file cannot be read any more: was it moved? Open the folder again"
-    return SourceChangedError(message, (instance.file.relative,))
+    return SourceChangedError(message, (frame.file.relative,))
 
 
 class MemoryFrames:
     """Frames of originals that a function makes again, out of a sidecar for example."""
 
-    def __init__(self, fetch: Callable[[Instance], bytes]) -> None:
+    def __init__(self, fetch: Callable[[SourceFile], bytes]) -> None:
         self._fetch = fetch
+        self._spans = SpansOfFrames()
 
-    def read(self, instance: Instance) -> NDArray[Any]:
-        """Return one instance's stored values."""
-        return decode_frame(self._fetch(instance), instance)
+    def read(self, frame: Frame) -> NDArray[Any]:
+        """Return one frame's stored values."""
+        return decode_frame(self._fetch(frame.file), frame, self._spans)
 
-    def read_into(self, instances: Sequence[Instance], out: NDArray[Any], convert: Any) -> None:
+    def read_into(self, frames: Sequence[Frame], out: NDArray[Any], convert: Any) -> None:
         """Fill ``out`` from all originals, in threads."""
 
         def load(number: int) -> None:
-            convert(self.read(instances[number]), instances[number], out[number])
+            convert(self.read(frames[number]), frames[number], out[number])
 
-        for _ in in_order(load, range(len(instances))):
+        for _ in in_order(load, range(len(frames))):
             pass
 
-    def read_table(self, instance: Instance) -> Any:
-        """Return the palette or Modality LUT of an instance that has one."""
-        raw = self._fetch(instance)
-        table = read_palette if is_palette(instance) else read_modality_lut
-        return table(instance, raw)
+    def read_table(self, frame: Frame) -> Any:
+        """Return the palette or Modality LUT of a frame that has one."""
+        read = read_palette if is_palette(frame) else read_modality_lut
+        return read(frame.instance, self._fetch(frame.file))
 
 
 def scan_steps(paths: Iterable[str | os.PathLike[str]]) -> Generator[Step, None, Scan]:
@@ -109,7 +115,7 @@ def scan_steps(paths: Iterable[str | os.PathLike[str]]) -> Generator[Step, None,
     given = list(paths)
     files = find_files(given)
     found = yield from read_instances(_with_unique_names(files) if len(given) > 1 else files)
-    return group_series(found)
+    return group_series((yield from describe_steps(found)))
 
 
 def _with_unique_names(files: Sequence[SourceFile]) -> list[SourceFile]:
@@ -160,31 +166,30 @@ def make_volume(
     series: Series, stack: Stack, frames: Frames, sidecar: Path | None = None
 ) -> Volume:
     """Return a stack with the array that reads its physical values when they are asked for."""
-    instances = stack.instances
-    first = instances[0]
-    tables: dict[int, Any] = {}
+    planes = stack.frames
+    tables: dict[tuple[str, str], Any] = {}
 
-    def table_of(instance: Instance) -> Any:
-        if not (instance.values.lut or is_palette(instance)):
+    def table_of(frame: Frame) -> Any:
+        if not (frame.values.lut or is_palette(frame)):
             return None
-        if id(instance) not in tables:
-            tables[id(instance)] = _unframed(lambda: frames.read_table(instance))
-        return tables[id(instance)]
+        key = (frame.file.location, frame.file.relative)
+        if key not in tables:
+            tables[key] = _unframed(lambda: frames.read_table(frame))
+        return tables[key]
 
-    dtype = physical_dtype(instances)
+    dtype = physical_dtype(planes)
 
-    def convert(stored: NDArray[Any], instance: Instance, out: NDArray[Any]) -> None:
-        physical_plane(stored, instance, dtype, table_of(instance), out)
+    def convert(stored: NDArray[Any], frame: Frame, out: NDArray[Any]) -> None:
+        physical_plane(stored, frame, dtype, table_of(frame), out)
 
     def read(number: int) -> NDArray[Any]:
-        instance = instances[number]
-        stored = _unframed(lambda: frames.read(instance))
-        return physical_plane(stored, instance, dtype, table_of(instance))
+        stored = _unframed(lambda: frames.read(planes[number]))
+        return physical_plane(stored, planes[number], dtype, table_of(planes[number]))
 
     def read_all(out: NDArray[Any]) -> None:
-        _unframed(lambda: frames.read_into(instances, out.reshape(-1, *plane), convert))
+        _unframed(lambda: frames.read_into(planes, out.reshape(-1, *plane), convert))
 
-    colour = stack.pixels.samples == 3 or is_palette(first)
+    colour = stack.pixels.samples == 3 or is_palette(planes[0])
     plane = (*stack.shape[-2:], 3) if colour else stack.shape[-2:]
     shape = (*stack.shape, 3) if colour else stack.shape
     array = VolumeArray(shape, dtype, read, read_all, colour=colour)
@@ -208,4 +213,4 @@ def _unframed(work: Callable[[], T]) -> T:
 
 def value_domain(stack: Stack) -> ValueDomain:
     """Return what the numbers of a stack's volume are: their type and unit."""
-    return ValueDomain(physical_dtype(stack.instances).name, stack.instances[0].values.unit)
+    return ValueDomain(physical_dtype(stack.frames).name, stack.frames[0].values.unit)

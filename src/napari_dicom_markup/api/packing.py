@@ -172,7 +172,7 @@ def _stage(
 
 def _instances(series: Series) -> dict[str, Instance]:
     """Return the instances of a series by relative path, those in no stack included."""
-    stacked = [i for stack in series.stacks for i in stack.instances]
+    stacked = [frame.instance for stack in series.stacks for frame in stack.frames]
     left = [one.instance for one in series.leftovers if one.instance is not None]
     return {i.file.relative: i for i in (*stacked, *left)}
 
@@ -364,11 +364,11 @@ def _keep(series: Series, target: _Target, written: Written) -> Generator[Step, 
 
 def _is_same(stack: Stack | None, record: StackRecord) -> bool:
     """Say whether a stack has the frames of a record, in their order."""
-    frames = [frame.sop_instance_uid for frame in record.frames]
+    frames = [(frame.sop_instance_uid, frame.number) for frame in record.frames]
     return (
         stack is not None
         and stack.shape == record.shape
-        and [instance.sop_instance_uid for instance in stack.instances] == frames
+        and [(frame.sop_instance_uid, frame.number) for frame in stack.frames] == frames
     )
 
 

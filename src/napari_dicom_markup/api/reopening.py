@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from napari_dicom_markup.api.describing import frames_of, is_single
 from napari_dicom_markup.api.opening import MemoryFrames, make_volume
 from napari_dicom_markup.api.packing import originals_of
 from napari_dicom_markup.core.capsule import rebuild
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from napari_dicom_markup.model.sidecar import Sidecar, StackRecord
-    from napari_dicom_markup.model.stack import Volume
+    from napari_dicom_markup.model.sidecar import FrameRecord, Sidecar, StackRecord
+    from napari_dicom_markup.model.stack import Frame, Tile, Volume
     from napari_dicom_markup.sources.bundle import Original
 
 _TIFF_ENDING = re.compile(r"(\.s\d+)?(\.image)?(\.ome)?\.tiff?$", re.IGNORECASE)
@@ -53,20 +54,25 @@ class _Originals:
     def __init__(self, originals: list[Original]) -> None:
         self._originals = {original.relative: original for original in originals}
         self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._making: dict[str, Lock] = {}
         self._lock = Lock()
 
-    def fetch(self, instance: Instance) -> bytes:
-        """Return the bytes of an instance's file."""
-        name = instance.file.relative
+    def fetch(self, file: SourceFile) -> bytes:
+        """Return the bytes of an original."""
+        name = file.relative
         with self._lock:
             if name in self._kept:
                 self._kept.move_to_end(name)
                 return self._kept[name]
-        raw = _rebuild(self._originals[name])
-        with self._lock:
-            self._kept[name] = raw
-            if len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
+            making = self._making.setdefault(name, Lock())
+        with making:  # many threads ask for the frames of one file at once
+            if name in self._kept:
+                return self._kept[name]
+            raw = _rebuild(self._originals[name])
+            with self._lock:
+                self._kept[name] = raw
+                if len(self._kept) > _KEPT:
+                    self._kept.popitem(last=False)
         return raw
 
 
@@ -128,8 +134,9 @@ def reopen_steps(path: Path) -> Generator[Step, None, Reopened]:
             originals.append(original)
             instances.append(_instance(original, sidecar))
             yield Step(len(originals), document.files, "reading the sidecar")
-    series = _series(document, instances)
-    frames = MemoryFrames(_Originals(originals).fetch)
+    kept = _Originals(originals)
+    series = _series(document, _Frames(instances, kept))
+    frames = MemoryFrames(kept.fetch)
     volumes = tuple(make_volume(series, stack, frames, sidecar) for stack in series.stacks)
     labels, notes = _read_labels(sidecar, document)
     return Reopened(sidecar, volumes, labels, tuple(notes))
@@ -146,36 +153,54 @@ def _instance(original: Original, sidecar: Path) -> Instance | Leftover:
     return instance_from_bytes(_rebuild(original), file)
 
 
-def _series(document: Sidecar, instances: list[Instance | Leftover]) -> Series:
+class _Frames:
+    """The frames of a sidecar's instances, described when they are asked for."""
+
+    def __init__(self, instances: list[Instance | Leftover], originals: _Originals) -> None:
+        self.instances = instances
+        self._originals = originals
+        self._described: dict[int, dict[tuple[int, Tile | None], Frame]] = {}
+
+    def frame(self, record: FrameRecord) -> Frame:
+        """Return the frame that a record names."""
+        instance = self.instances[record.file]
+        if isinstance(instance, Instance) and instance.sop_instance_uid == record.sop_instance_uid:
+            frame = self._frames(record.file, instance).get((record.number, record.tile))
+            if frame is not None:
+                return frame
+        message = "the sidecar's frames do not fit its originals"
+        raise DamagedError(message)
+
+    def _frames(self, number: int, instance: Instance) -> dict[tuple[int, Tile | None], Frame]:
+        if number not in self._described:
+            if instance.pixels is None:
+                return {}
+            raw = None if is_single(instance) else self._originals.fetch(instance.file)
+            described = frames_of(instance, raw)
+            self._described[number] = {(f.number, f.tile): f for f in described}
+        return self._described[number]
+
+
+def _series(document: Sidecar, frames: _Frames) -> Series:
     """Return the series as it was stacked when the bundle was written."""
-    stacks = tuple(_stack(record, instances) for record in document.stacks)
+    stacks = tuple(_stack(record, frames) for record in document.stacks)
     leftovers = tuple(
-        _leftover(instances[record.file], record.reason) for record in document.leftovers
+        _leftover(frames.instances[record.file], record.reason) for record in document.leftovers
     )
     return Series(document.series_uid, document.modality, stacks, leftovers)
 
 
-def _stack(record: StackRecord, instances: list[Instance | Leftover]) -> Stack:
-    framed = []
-    for frame in record.frames:
-        instance = instances[frame.file]
-        if (
-            not isinstance(instance, Instance)
-            or instance.sop_instance_uid != frame.sop_instance_uid
-            or instance.pixels is None
-        ):
-            message = "the sidecar's frames do not fit its originals"
-            raise DamagedError(message)
-        framed.append(instance)
+def _stack(record: StackRecord, frames: _Frames) -> Stack:
+    found = tuple(map(frames.frame, record.frames))
     stack = Stack(
         index=record.index,
-        instances=tuple(framed),
+        frames=found,
         slices=record.shape[-3],
-        leading=record.leading,
+        leading=(() if record.leading is None else (record.leading, *record.further_leading)),
         geometry=record.geometry,
         reports=record.reports,
     )
-    if stack.shape != record.shape or len(framed) != math.prod(record.shape[:-2]):
+    if stack.shape != record.shape or len(found) != math.prod(record.shape[:-2]):
         message = "the sidecar's frames do not fill its stack"
         raise DamagedError(message)
     return stack
@@ -197,7 +222,10 @@ def _read_labels(
         name = f"{stem}{record.labels.suffix}"
         reading = read_labels(sidecar.with_name(name), record.labels, record.layers)
         pairs = zip(record.layers, reading.arrays, strict=True)
-        labels[record.index] = tuple(Labels(layer.style, array) for layer, array in pairs)
+        labels[record.index] = tuple(
+            Labels(layer.style, array if array.ndim == 3 else array.reshape(record.shape))
+            for layer, array in pairs
+        )
         if reading.edited:
             notes.append(f"{name} was changed by another program since it was saved")
     return labels, notes

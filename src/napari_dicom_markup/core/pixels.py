@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from napari_dicom_markup.model.stack import Instance, PixelFormat, ValueMapping
+    from napari_dicom_markup.model.stack import Frame, PixelFormat, ValueMapping
 
 Array: TypeAlias = NDArray[Any]
 Table: TypeAlias = tuple[int, Array]
@@ -21,12 +21,12 @@ _INTEGERS = (np.uint8, np.uint16, np.int16, np.int32, np.uint32)
 """Types of exact physical values, smallest first; napari and TIFF readers know them all."""
 
 
-def physical_dtype(instances: Iterable[Instance]) -> np.dtype[Any]:
-    """Return the smallest type that holds every physical value the instances declare.
+def physical_dtype(frames: Iterable[Frame]) -> np.dtype[Any]:
+    """Return the smallest type that holds every physical value the frames declare.
 
     Parameters
     ----------
-    instances : iterable of Instance
+    frames : iterable of Frame
         The images of one stack.
 
     Returns
@@ -36,12 +36,12 @@ def physical_dtype(instances: Iterable[Instance]) -> np.dtype[Any]:
         ones, float32 otherwise; uint8 for colour and palettes, float64 for Double Float Pixel Data.
     """
     low, high = 0, 0
-    for instance in instances:
-        if _is_colour(instance):
+    for frame in frames:
+        if _is_colour(frame):
             return np.dtype(np.uint8)
-        if instance.element is not None and instance.element.keyword == "DoubleFloatPixelData":
+        if frame.element is not None and frame.element.keyword == "DoubleFloatPixelData":
             return np.dtype(np.float64)
-        ends = _integer_ends(instance)
+        ends = _integer_ends(frame)
         if ends is None:
             return np.dtype(np.float32)
         low, high = min(low, ends[0]), max(high, ends[1])
@@ -49,35 +49,34 @@ def physical_dtype(instances: Iterable[Instance]) -> np.dtype[Any]:
     return np.dtype(next(fitting, np.float64))
 
 
-def is_palette(instance: Instance) -> bool:
+def is_palette(frame: Frame) -> bool:
     """Return whether stored values are palette indices.
 
     A Supplemental Palette (PS3.3 C.7.6.19) colours a part of a grey image: that stays grey.
     """
-    pixels = instance.pixels
-    return instance.values.palette and pixels is not None and pixels.photometric == _PALETTE
+    pixels = frame.pixels
+    return frame.values.palette and pixels.photometric == _PALETTE
 
 
 _PALETTE = "PALETTE COLOR"
 
 
-def _is_colour(instance: Instance) -> bool:
-    colour = instance.pixels is not None and instance.pixels.samples > 1
-    return colour or is_palette(instance)
+def _is_colour(frame: Frame) -> bool:
+    return frame.pixels.samples > 1 or is_palette(frame)
 
 
-def _is_float(instance: Instance) -> bool:
-    return instance.element is not None and instance.element.keyword != "PixelData"
+def _is_float(frame: Frame) -> bool:
+    return frame.element is not None and frame.element.keyword != "PixelData"
 
 
-def _integer_ends(instance: Instance) -> tuple[int, int] | None:
+def _integer_ends(frame: Frame) -> tuple[int, int] | None:
     """Return the least and greatest physical value declared, None where one is no integer."""
-    values = instance.values
+    values = frame.values
     if values.lut:
         return 0, np.iinfo(np.uint16).max  # its entries have 16 bits at most (PS3.3 C.11.1)
-    if instance.pixels is None or _is_float(instance) or not _is_shift(values):
+    if _is_float(frame) or not _is_shift(values):
         return None
-    low, high = stored_range(instance.pixels)
+    low, high = stored_range(frame.pixels)
     return low + int(values.intercept), high + int(values.intercept)
 
 
@@ -95,23 +94,23 @@ def stored_range(pixels: PixelFormat) -> tuple[int, int]:
 
 def physical_plane(
     stored: Array,
-    instance: Instance,
+    frame: Frame,
     dtype: DTypeLike,
     table: Table | None = None,
     out: Array | None = None,
 ) -> Array:
-    """Return an instance's stored values as physical ones, by whatever mapping it has.
+    """Return a frame's stored values as physical ones, by whatever mapping it has.
 
     Parameters
     ----------
     stored : NDArray
         (rows, columns), or (rows, columns, 3) RGB.
-    instance : Instance
-        The instance the values are of.
+    frame : Frame
+        The frame the values are of.
     dtype : DTypeLike
         The stack's `physical_dtype`.
     table : Table, optional
-        The palette or Modality LUT, which an instance that says it has one needs.
+        The palette or Modality LUT, which a frame that says it has one needs.
     out : NDArray, optional
         The plane to fill; it may be the memory of ``stored``.
 
@@ -120,16 +119,16 @@ def physical_plane(
     ValueError
         Where a table is needed and not given.
     """
-    palette = is_palette(instance)
-    if palette or (instance.values.lut and stored.ndim == 2):
+    palette = is_palette(frame)
+    if palette or (frame.values.lut and stored.ndim == 2):
         if table is None:
-            message = "the instance's lookup table is needed"
+            message = "the frame's lookup table is needed"
             raise ValueError(message)
         apply = apply_palette if palette else apply_modality_lut
         return _filled(apply(stored, table), dtype, out)
-    if stored.ndim > 2 and instance.pixels is not None:
-        return to_rgb8(stored, instance.pixels.bits_stored, out)
-    return to_physical(stored, instance.values, dtype, out)
+    if stored.ndim > 2:
+        return to_rgb8(stored, frame.pixels.bits_stored, out)
+    return to_physical(stored, frame.values, dtype, out)
 
 
 def to_physical(
@@ -226,44 +225,44 @@ def _index(stored: Array, first: int) -> Array:
     return stored.astype(np.int64 if stored.dtype.itemsize > 2 else np.int32) - first
 
 
-def value_range(instances: Iterable[Instance], dtype: DTypeLike) -> tuple[float, float] | None:
-    """Return the declared physical range over all instances, None where there is none.
+def value_range(frames: Iterable[Frame], dtype: DTypeLike) -> tuple[float, float] | None:
+    """Return the declared physical range over all frames, None where there is none.
 
     Float pixels declare no range, nor does a rescale that leads beyond the type; a Modality LUT's
     is that of its type, colour's 0 to 255.
     """
     low, high = math.inf, -math.inf
-    for instance in instances:
-        ends = _declared_ends(instance, np.dtype(dtype))
+    for frame in frames:
+        ends = _declared_ends(frame, np.dtype(dtype))
         if ends is None:
             return None
         low, high = min(low, *ends), max(high, *ends)
     return (low, high) if low < high else None
 
 
-def _declared_ends(instance: Instance, dtype: np.dtype[Any]) -> tuple[float, float] | None:
-    if _is_colour(instance):
+def _declared_ends(frame: Frame, dtype: np.dtype[Any]) -> tuple[float, float] | None:
+    if _is_colour(frame):
         return 0.0, 255.0
-    if instance.values.lut:
+    if frame.values.lut:
         return 0.0, float(np.iinfo(dtype if dtype.kind in "iu" else np.uint16).max)
-    if instance.pixels is None or _is_float(instance):
+    if _is_float(frame):
         return None
-    low, high = stored_range(instance.pixels)
-    slope, intercept = instance.values.slope, instance.values.intercept
+    low, high = stored_range(frame.pixels)
+    slope, intercept = frame.values.slope, frame.values.intercept
     ends = low * slope + intercept, high * slope + intercept
     most = float(np.finfo(dtype).max) if dtype.kind == "f" else math.inf
     return ends if max(map(abs, ends)) <= most else None
 
 
-def voi_limits(instance: Instance) -> tuple[float, float] | None:
+def voi_limits(frame: Frame) -> tuple[float, float] | None:
     """Return the physical values shown black and white by the first window, None without one.
 
     The linear function of PS3.3 C.11.2.1.2: from c - 0.5 - (w - 1)/2 to c - 0.5 + (w - 1)/2.
     A width of 1 is a threshold, black up to c - 0.5: for integers that is from c - 1 to c.
     """
-    if not instance.values.windows:
+    if not frame.values.windows:
         return None
-    center, width = instance.values.windows[0].center, instance.values.windows[0].width
+    center, width = frame.values.windows[0].center, frame.values.windows[0].width
     if not (math.isfinite(center) and math.isfinite(width)) or width < 1:
         return None
     half = (width - 1) / 2 or 0.5

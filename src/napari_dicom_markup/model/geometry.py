@@ -46,6 +46,9 @@ class SpacingSource(StrEnum):
 
     PIXEL_SPACING = "PixelSpacing"
     IMAGER = "ImagerPixelSpacing (at the detector, not in the patient)"
+    MAGNIFIED = (
+        "ImagerPixelSpacing / EstimatedRadiographicMagnificationFactor (estimated for the patient)"
+    )
     NOMINAL = "NominalScannedPixelSpacing (of the scanned film)"
     NONE = "none (pixels)"
 
@@ -100,6 +103,8 @@ class ReportKind(StrEnum):
     THICKNESS = "thickness differs from step"
     SPACING = "spacing"
     INCOMPLETE = "incomplete volume"
+    REPEATED = "repeated positions"
+    UNSCALED = "no spacing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +112,11 @@ class GeometryReport:
     """One thing about a stack's geometry that a reader of the images should know.
 
     ``message`` holds no patient data and no file name; ``files`` names the files concerned,
-    relative to the folder that was opened.
+    relative to the folder that was opened. ``positions`` are those of missing slices, in mm
+    along the stack's normal.
     """
 
     kind: ReportKind
     message: str
     files: tuple[str, ...] = field(default=(), repr=False)
+    positions: tuple[float, ...] = field(default=(), repr=False)

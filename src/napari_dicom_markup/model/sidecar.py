@@ -12,7 +12,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from napari_dicom_markup.model.geometry import GeometryReport, StackGeometry
 from napari_dicom_markup.model.markup import LabelsStyle, Rgba
-from napari_dicom_markup.model.stack import LeadingAxis
+from napari_dicom_markup.model.stack import LeadingAxis, Tile
 
 SCHEMA = "napari-dicom-markup/sidecar"
 """Name of the document type; the first thing a reader checks."""
@@ -40,6 +40,9 @@ INFLATED_LIMIT = 100
 
 CAPSULE_FEATURE = "capsule/1"
 """The capsule operations below; an entry of ``Sidecar.requires``."""
+
+FRAMES_FEATURE = "frames/1"
+"""Frames that are a part of their file, and further leading axes."""
 
 
 class PartKind(StrEnum):
@@ -133,10 +136,15 @@ class LabelsLayer:
 
 @dataclass(frozen=True, slots=True)
 class FrameRecord:
-    """One frame of a stack: the number of its file in the sidecar, and its SOP Instance UID."""
+    """One frame of a stack: the number of its file in the sidecar, and its SOP Instance UID.
+
+    ``number`` counts the frames of that file from 0; ``tile`` is the part of a mosaic.
+    """
 
     file: int
     sop_instance_uid: str = field(repr=False)
+    number: int = 0
+    tile: Tile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +158,10 @@ class ValueDomain:
 
 @dataclass(frozen=True, slots=True)
 class StackRecord:
-    """One stack: grid, frames in (leading, slice) order, and the TIFFs that belong to it."""
+    """One stack: grid, frames in (leading, slice) order, and the TIFFs that belong to it.
+
+    ``leading`` is the first of the leading axes, ``further_leading`` are those behind it.
+    """
 
     index: int
     shape: tuple[int, ...]
@@ -164,6 +175,7 @@ class StackRecord:
     image: TiffRecord | None = None
     labels: TiffRecord | None = None
     layers: tuple[LabelsLayer, ...] = ()
+    further_leading: tuple[LeadingAxis, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -61,20 +62,32 @@ class PixelElement:
     length: int | None
 
 
+class VoiFunction(StrEnum):
+    """How a window maps values to grey (VOILUTFunction, PS3.3 C.11.2.1.3)."""
+
+    LINEAR = "LINEAR"
+    LINEAR_EXACT = "LINEAR_EXACT"
+    SIGMOID = "SIGMOID"
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A linear VOI window (PS3.3 C.11.2) in physical values."""
+    """A VOI window (PS3.3 C.11.2) in physical values; ``name`` is its explanation, free text."""
 
     center: float
     width: float
+    name: str = field(default="", repr=False)
+    function: VoiFunction = VoiFunction.LINEAR
 
 
 @dataclass(frozen=True, slots=True)
 class ValueMapping:
     """How stored values become physical ones (Modality LUT, PS3.3 C.11.1), and how to show them.
 
-    ``lut`` and ``palette`` say that the object carries a Modality LUT Sequence or a palette,
-    which are read from the file when a frame is decoded. ``padding`` is PixelPaddingValue.
+    ``lut``, ``palette`` and ``real_world`` say that the object carries a Modality LUT Sequence, a
+    palette or a Real World Value Mapping Sequence, which are read when a frame is decoded.
+    ``padding`` is PixelPaddingValue, and ``padding_limit`` PixelPaddingRangeLimit: stored values
+    between them are no image.
     """
 
     slope: float = 1.0
@@ -83,6 +96,8 @@ class ValueMapping:
     lut: bool = False
     palette: bool = False
     padding: int | None = None
+    padding_limit: int | None = None
+    real_world: bool = False
     windows: tuple[Window, ...] = ()
 
 
@@ -90,7 +105,8 @@ class ValueMapping:
 class PlaneGrid:
     """What is equal in all planes of a volume (Image Plane module, PS3.3 C.7.6.2).
 
-    ``pixel_spacing`` is (between rows, between columns) in mm with its attribute's keyword.
+    ``pixel_spacing`` is (between rows, between columns) in mm with its attribute's keyword;
+    ``magnification`` is EstimatedRadiographicMagnificationFactor of a projection image.
     """
 
     frame_of_reference_uid: str = field(default="", repr=False)
@@ -99,11 +115,26 @@ class PlaneGrid:
     pixel_spacing_keyword: str = ""
     slice_thickness: float | None = None
     spacing_between_slices: float | None = None
+    magnification: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """A number by which an object counts its frames: an axis' name, its unit and the value."""
+
+    name: str
+    unit: str
+    value: float
 
 
 @dataclass(frozen=True, slots=True)
 class Acquisition:
-    """What tells images at one position apart; times in seconds of the day, echo times in ms."""
+    """What tells images at one position apart; times in seconds of the day, echo times in ms.
+
+    ``frame_time`` is in seconds since the first frame of its object. ``component`` is
+    ComplexImageComponent (PS3.3 C.8.13.3.1.2), ``counters`` whatever else an object counts its
+    frames by (the vectors of NM, dimension indices), in the order that it states.
+    """
 
     image_type: tuple[str, ...] = ()
     number: int | None = None
@@ -114,11 +145,20 @@ class Acquisition:
     trigger_time: float | None = None
     acquisition_time: float | None = None
     content_time: float | None = None
+    frame_time: float | None = None
+    b_direction: Vector | None = None
+    component: str = ""
+    stack_id: str = ""
+    counters: tuple[Counter, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One DICOM file's data set, as far as order, geometry and decoding need it."""
+    """One DICOM file's data set, as far as order, geometry and decoding need it.
+
+    ``position``, ``grid``, ``acquisition`` and ``values`` are what the data set's top level says;
+    in a multi-frame object each :class:`Frame` has its own.
+    """
 
     file: SourceFile
     sop_class_uid: str
@@ -136,8 +176,84 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
+class Tile:
+    """The part of a file's matrix that is one slice: Siemens mosaics and UIH grids have many."""
+
+    row: int
+    column: int
+    rows: int
+    columns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One plane of an instance: what stands at one place of a stack.
+
+    ``number`` counts the instance's frames from 0. ``pixels`` is the format of this plane: of
+    the ``tile`` where the instance's matrix holds several slices beside each other.
+    """
+
+    instance: Instance
+    number: int
+    position: Vector | None = field(repr=False)
+    grid: PlaneGrid = field(repr=False)
+    acquisition: Acquisition = field(repr=False)
+    values: ValueMapping = field(repr=False)
+    pixels: PixelFormat
+    tile: Tile | None = None
+
+    @property
+    def file(self) -> SourceFile:
+        """The file that the frame is in."""
+        return self.instance.file
+
+    @property
+    def sop_instance_uid(self) -> str:
+        """UID of the instance that the frame is of."""
+        return self.instance.sop_instance_uid
+
+    @property
+    def modality(self) -> str:
+        """Modality of the instance."""
+        return self.instance.modality
+
+    @property
+    def element(self) -> PixelElement | None:
+        """The pixel element that the frame is in."""
+        return self.instance.element
+
+
+def only_frame(instance: Instance) -> Frame:
+    """Return the one frame of a single-frame image; its top level says all of it."""
+    if instance.pixels is None:
+        message = "only images have frames"
+        raise TypeError(message)
+    return Frame(
+        instance,
+        0,
+        instance.position,
+        instance.grid,
+        instance.acquisition,
+        instance.values,
+        instance.pixels,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Coordinate:
+    """What else goes along an axis: a gradient direction beside b, say.
+
+    ``values`` has one entry a volume: as many numbers as it takes, none where nothing is stated.
+    """
+
+    name: str
+    unit: str
+    values: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LeadingAxis:
-    """The axis of what repeats over the same positions: its name, unit and values.
+    """An axis of what repeats over the same positions: its name, unit and values.
 
     ``name`` is one of t, echo, b, instance…; ``values`` has one entry a volume.
     """
@@ -145,41 +261,38 @@ class LeadingAxis:
     name: str
     unit: str
     values: tuple[float, ...]
+    coordinates: tuple[Coordinate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """Instances in spatial order, with their geometry.
+    """Frames in spatial order, with their geometry.
 
-    ``instances`` runs over (leading, slice): all slices of the first volume, then the next's.
+    ``frames`` runs over (leading axes, slice): all slices of the first volume, then the next's.
     """
 
     index: int
-    instances: tuple[Instance, ...] = field(repr=False)
+    frames: tuple[Frame, ...] = field(repr=False)
     slices: int
-    leading: LeadingAxis | None
+    leading: tuple[LeadingAxis, ...]
     geometry: StackGeometry
     reports: tuple[GeometryReport, ...] = ()
 
     @property
     def pixels(self) -> PixelFormat:
         """The pixel format that all frames share."""
-        pixels = self.instances[0].pixels
-        if pixels is None:
-            message = "a stack holds images only"
-            raise TypeError(message)
-        return pixels
+        return self.frames[0].pixels
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(slices, rows, columns), with the leading axis' length before it where there is one."""
-        spatial = (self.slices, self.pixels.rows, self.pixels.columns)
-        return spatial if self.leading is None else (len(self.leading.values), *spatial)
+        """(slices, rows, columns), with the lengths of the leading axes before them."""
+        leading = (len(axis.values) for axis in self.leading)
+        return (*leading, self.slices, self.pixels.rows, self.pixels.columns)
 
     @property
     def axes(self) -> tuple[str, ...]:
-        """Axis names, z, y, x with the leading axis' name before them."""
-        return ("z", "y", "x") if self.leading is None else (self.leading.name, "z", "y", "x")
+        """Axis names: z, y, x with the leading axes' names before them."""
+        return (*(axis.name for axis in self.leading), "z", "y", "x")
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,10 +320,10 @@ class Series:
 
     @property
     def files(self) -> tuple[SourceFile, ...]:
-        """Every file of the series, by relative path."""
-        files = [i.file for stack in self.stacks for i in stack.instances]
-        files += [leftover.file for leftover in self.leftovers]
-        return tuple(sorted(files, key=lambda file: file.relative))
+        """Every file of the series once, by relative path."""
+        files = {f.file.relative: f.file for stack in self.stacks for f in stack.frames}
+        files |= {leftover.file.relative: leftover.file for leftover in self.leftovers}
+        return tuple(files[relative] for relative in sorted(files))
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,7 @@ def _colormap(colors: LabelColors) -> Any:
 
 def _grid(stack: Stack) -> dict[str, Any]:
     """Return scale, translate, units and axis labels of a stack's grid."""
-    geometry, leading = stack.geometry, stack.leading
+    geometry = stack.geometry
     scale = [_dyadic(value) for value in geometry.spacing]
     translate = [0.0, 0.0, 0.0]
     if geometry.patient is not None:
@@ -96,14 +96,11 @@ def _grid(stack: Stack) -> dict[str, Any]:
         axes = (-frame.normal, np.array(frame.column), np.array(frame.row))
         translate = [_dyadic(float(axis @ origin)) for axis in axes]
     units = ["mm" if geometry.in_mm else "pixel"] * 3
-    if leading is not None:
-        scale.insert(0, _dyadic(_leading_step(leading)))
-        translate.insert(0, 0.0)
-        units.insert(0, leading.unit if leading.unit in _AXIS_UNITS else "pixel")
+    leading = stack.leading
     return {
-        "scale": tuple(scale),
-        "translate": tuple(translate),
-        "units": tuple(units),
+        "scale": (*(_dyadic(_leading_step(axis)) for axis in leading), *scale),
+        "translate": (*(0.0 for _ in leading), *translate),
+        "units": (*(a.unit if a.unit in _AXIS_UNITS else "pixel" for a in leading), *units),
         "axis_labels": stack.axes,
     }
 
@@ -128,20 +125,28 @@ def _link(volume: Volume, display: Display | None = None) -> dict[str, Any]:
     patient = geometry.patient
     link: dict[str, Any] = {
         "stack": stack.index,
-        "modality": stack.instances[0].modality,
-        "unit": stack.instances[0].values.unit,
+        "modality": stack.frames[0].modality,
+        "unit": stack.frames[0].values.unit,
         "spacing_mm": list(geometry.spacing) if geometry.in_mm else None,
         "affine_lps": None if affine is None else affine.tolist(),
         "slice_origins_lps": None if patient is None else [list(o) for o in patient.origins],
         "reports": [f"{report.kind}: {report.message}" for report in stack.reports],
     }
-    if stack.leading is not None:
-        leading = stack.leading
-        link["leading"] = {
-            "name": leading.name,
-            "unit": leading.unit,
-            "values": list(leading.values),
-        }
+    if stack.leading:
+        link["leading"] = [_describe_axis(axis) for axis in stack.leading]
     if display is not None:
         link["contrast_limits_range"] = list(display.limits_range)
     return link
+
+
+def _describe_axis(axis: LeadingAxis) -> dict[str, Any]:
+    """Return a leading axis with its values, and what else goes along it."""
+    return {
+        "name": axis.name,
+        "unit": axis.unit,
+        "values": list(axis.values),
+        "coordinates": [
+            {"name": one.name, "unit": one.unit, "values": list(map(list, one.values))}
+            for one in axis.coordinates
+        ],
+    }

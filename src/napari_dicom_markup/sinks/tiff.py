@@ -163,7 +163,7 @@ def write_image(
     head = list(islice(remaining, 1))
     colour = head[0].shape[2:] if head else ()
     layout = _Layout((_volumes(stack), 1, *stack.shape[-3:], *colour), dtype)
-    channels = [_Channel(stack.instances[0].modality)]
+    channels = [_Channel(stack.frames[0].modality)]
     tags = _geometry_tags(stack) | (ZLIB if dtype.kind == "f" else LZW)
     tags["description"] = _ome_xml(stack, link, layout, channels, "image")
     digest = yield from _write_pages(path, layout, chain(head, remaining), tags)
@@ -171,7 +171,7 @@ def write_image(
 
 
 def _volumes(stack: Stack) -> int:
-    return 1 if stack.leading is None else stack.shape[0]
+    return math.prod(stack.shape[:-3])
 
 
 def _record(path: Path, layout: _Layout, digest: str, uuid: str, suffix: str) -> TiffRecord:
@@ -219,9 +219,9 @@ def _extent(data: NDArray[Any]) -> tuple[int, int]:
 
 def _slabs(data: NDArray[Any]) -> Iterator[NDArray[Any]]:
     """Yield runs of slices, (n, rows, columns), of a volume or of each volume in turn."""
-    if data.ndim == 4:
-        for volume in range(data.shape[0]):
-            yield from _slabs(data[volume])
+    if data.ndim > 3:
+        for volume in data:
+            yield from _slabs(volume)
         return
     count = max(1, BATCH_BYTES // (math.prod(data.shape[1:]) * data.dtype.itemsize))
     for start in range(0, data.shape[0], count):
@@ -232,7 +232,8 @@ def _label_planes(labels: Sequence[Labels], layout: _Layout) -> Iterator[NDArray
     """Yield the planes of all layers in (T, C, Z) order."""
     for volume in range(layout.shape[0]):
         for layer in labels:
-            for slab in _slabs(layer.data[volume] if layer.data.ndim == 4 else layer.data):
+            leading = np.unravel_index(volume, layer.data.shape[:-3]) if layer.data.ndim > 3 else ()
+            for slab in _slabs(layer.data[tuple(map(int, leading))]):
                 yield from slab.astype(layout.dtype, copy=False)
 
 
@@ -344,7 +345,7 @@ def _pixels(stack: Stack, layout: _Layout, kind: str) -> dict[str, str]:
         "SizeC": str(channels * math.prod(layout.shape[5:])),
         "SizeT": str(volumes),
     }
-    values = stack.instances[0].values
+    values = stack.frames[0].values
     if kind == "image" and (values.slope, values.intercept) == (1, 0) and layout.dtype.kind == "u":
         bits = min(stack.pixels.bits_stored, 8 * layout.dtype.itemsize)
         attributes["SignificantBits"] = str(bits)
@@ -371,10 +372,13 @@ def _geometry(stack: Stack) -> Pairs:
     affine = geometry.affine_lps()
     if affine is not None:
         pairs["affine_lps"] = json.dumps((affine + 0.0).tolist())
-    if stack.leading is not None:
-        pairs["leading_name"] = stack.leading.name
-        pairs["leading_unit"] = stack.leading.unit
-        pairs["leading_values"] = json.dumps(stack.leading.values)
+    for number, axis in enumerate(stack.leading):
+        prefix = f"leading{number + 1 if number else ''}"
+        pairs[f"{prefix}_name"] = axis.name
+        pairs[f"{prefix}_unit"] = axis.unit
+        pairs[f"{prefix}_values"] = json.dumps(axis.values)
+        for one in axis.coordinates:
+            pairs[f"{prefix}_{one.name}"] = json.dumps(one.values)
     return tuple(pairs.items())
 
 

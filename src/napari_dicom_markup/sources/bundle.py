@@ -22,6 +22,7 @@ from pydantic_core import SchemaValidator
 from napari_dicom_markup.errors import DamagedError, UnsafeNameError, VersionError
 from napari_dicom_markup.model.sidecar import (
     CAPSULE_FEATURE,
+    FRAMES_FEATURE,
     INFLATED_FREELY,
     INFLATED_LIMIT,
     SCHEMA,
@@ -307,7 +308,7 @@ def _read_document(data: bytes) -> Sidecar:
     if head.schema != SCHEMA:
         message = f"{DOCUMENT} is no sidecar of this package"
         raise DamagedError(message, DOCUMENT)
-    if head.version > VERSION or set(head.requires) - {CAPSULE_FEATURE}:
+    if head.version > VERSION or set(head.requires) - {CAPSULE_FEATURE, FRAMES_FEATURE}:
         number = head.version
         message = f"this sidecar is of version {number}: update napari-dicom-markup to read it"
         raise VersionError(message)

@@ -72,7 +72,8 @@ def read_labels(path: Path, record: TiffRecord, layers: Sequence[LabelsLayer]) -
     """Return each layer's labels, in its own dtype and shape, contiguous and writable.
 
     Where another program changed the file, values that a layer's dtype cannot hold widen it,
-    and a layer of (slices, rows, columns) whose volumes now differ gets the leading axis.
+    and a layer of (slices, rows, columns) whose volumes now differ becomes (T, slices, rows,
+    columns).
 
     Raises
     ------
@@ -89,7 +90,7 @@ def read_labels(path: Path, record: TiffRecord, layers: Sequence[LabelsLayer]) -
         for (volume, channel, number), plane in zip(places, pages.planes(), strict=True):
             canvases[channel].put(volume, number, plane)
         edited = pages.is_edited()
-    return LabelsReading(tuple(canvas.data for canvas in canvases), edited)
+    return LabelsReading(tuple(canvas.finished() for canvas in canvases), edited)
 
 
 def verify_tiff(path: Path, record: TiffRecord) -> TiffReport:
@@ -126,11 +127,16 @@ def bundle_of(path: Path) -> str | None:
 
 def _check_layers(path: Path, record: TiffRecord, layers: Sequence[LabelsLayer]) -> None:
     """Refuse a record that contradicts its own layers: then the sidecar is damaged."""
-    volume, series = record.shape[2:], (record.shape[0], *record.shape[2:])
     fits = len(record.shape) == 5 and len(layers) == record.shape[1]
-    if not fits or any(layer.shape not in (volume, series) for layer in layers):
+    if not fits or not all(_fits(layer.shape, record.shape) for layer in layers):
         message = f"the sidecar's record of {path.name} does not fit its labels layers"
         raise DamagedError(message, part=path.name)
+
+
+def _fits(shape: tuple[int, ...], record: tuple[int, ...]) -> bool:
+    """Say whether a layer is one volume of a record, (T, C, Z, Y, X), or all along its axes."""
+    volumes = math.prod(shape[:-3])
+    return shape[-3:] == record[2:] and (len(shape) == 3 or volumes == record[0])
 
 
 class _Pages:
@@ -231,8 +237,14 @@ class _Canvas:
     """The labels of one layer as they are filled, plane by plane."""
 
     def __init__(self, layer: LabelsLayer, volumes: int) -> None:
-        self.data: NDArray[Any] = np.zeros(layer.shape, np.dtype(layer.dtype))
-        self._volumes = volumes
+        leading = (volumes,) if len(layer.shape) > 3 else ()
+        shape = (*leading, *layer.shape[-3:])
+        self.data: NDArray[Any] = np.zeros(shape, np.dtype(layer.dtype))
+        self._volumes, self._shape = volumes, layer.shape
+
+    def finished(self) -> NDArray[Any]:
+        """Return the labels in the layer's shape, or (T, slices, rows, columns) if it grew."""
+        return self.data.reshape(self._shape) if len(self._shape) > 3 else self.data
 
     def put(self, volume: int, number: int, plane: NDArray[Any]) -> None:
         """Set slice ``number`` of a volume; the first volume that differs adds the axis."""

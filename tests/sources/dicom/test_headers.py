@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from napari_dicom_markup.model.stack import Instance, Leftover, PixelElement, SourceFile, Window
 from napari_dicom_markup.sources.dicom.headers import (
     BytesReader,
-    Shared,
     instance_from_bytes,
     instance_from_header,
 )
 from napari_dicom_markup.sources.dicom.hop import UnusualError, begin, resume
+from napari_dicom_markup.sources.dicom.raw_values import Shared
 from napari_dicom_markup.sources.dicom.unusual import read_unusual
 from napari_dicom_markup.sources.dicom.walk import HEAD, Cut, Header, walk
 from napari_dicom_markup.standard.attributes import ATTRIBUTES, INDEX, PIXEL_ELEMENTS

@@ -1,4 +1,4 @@
-"""Which instances can stand in a stack, and why the others cannot."""
+"""Which instances have frames that can stand in a stack, and why the others have none."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from napari_dicom_markup.standard import transfer_syntax as ts
-from napari_dicom_markup.standard.sop_classes import MULTI_FRAME, describe_sop_class
+from napari_dicom_markup.standard.sop_classes import MARKUP, describe_sop_class
 
 if TYPE_CHECKING:
     from napari_dicom_markup.model.stack import Instance, PixelElement, PixelFormat
@@ -28,9 +28,9 @@ DECODABLE = ts.NATIVE | {
 }
 """The transfer syntaxes that sources.dicom.frames decodes."""
 
-BITS_ALLOCATED = frozenset({1, 8, 16, 32, 64})
+BITS_ALLOCATED = frozenset({1, 8, 12, 16, 32, 64})
 """The sizes of a stored value that sources.dicom decodes; PS3.5 section 8.1.1 knows no others
-but multiples of 8, which no decoder here has."""
+but multiples of 8, which no decoder here has, and ACR-NEMA's packed 12."""
 
 _UID = re.compile(r"[0-9.]{1,64}")
 """The characters of a UID (PS3.5 section 9.1): any other value may be somebody's name."""
@@ -40,15 +40,10 @@ def why_no_frame(instance: Instance) -> str | None:
     """Return why an instance cannot stand in a stack, or None when it can."""
     kind = describe_sop_class(instance.sop_class_uid)
     if kind is not None:
-        return f"{kind}: not an image that can be stacked"
+        aim = "opened as labels on the images it refers to" if kind in MARKUP else "no image"
+        return f"{kind}: {aim}"
     if instance.pixels is None:
         return "no image: the object has no matrix of pixels"
-    if instance.sop_class_uid in MULTI_FRAME:
-        return f"{MULTI_FRAME[instance.sop_class_uid]}: multi-frame images are not opened yet"
-    if instance.pixels.frames != 1:
-        return f"multi-frame image of {instance.pixels.frames} frames: not opened yet"
-    if "MOSAIC" in instance.acquisition.image_type:
-        return "Siemens mosaic: its slices are not unpacked yet"
     return _why_no_pixels(instance, instance.pixels)
 
 
@@ -70,7 +65,7 @@ def _why_undecodable(uid: str) -> str:
 def _why_no_bits(pixels: PixelFormat, element: PixelElement) -> str | None:
     """Return what is wrong with the bits; BitsStored means nothing for float pixels."""
     if pixels.bits_allocated not in BITS_ALLOCATED:
-        return f"{pixels.bits_allocated} bits allocated: only 1, 8, 16, 32 and 64 are known"
+        return f"{pixels.bits_allocated} bits allocated: only 1, 8, 12, 16, 32 and 64 are known"
     if element.keyword == "PixelData" and not 1 <= pixels.bits_stored <= pixels.bits_allocated:
         return f"{pixels.bits_stored} bits stored in {pixels.bits_allocated}: not possible"
     return None
@@ -88,10 +83,10 @@ def _why_cut_short(instance: Instance, pixels: PixelFormat) -> str | None:
 
 
 def _native_size(pixels: PixelFormat) -> int:
-    """Return the bytes that one frame takes when it is not encapsulated (PS3.5 section 8.1).
+    """Return the bytes that all frames take when they are not encapsulated (PS3.5 section 8.1).
 
     YBR_FULL_422 keeps two of three samples: 4 bytes for each pair of pixels.
     """
     samples = 2 if pixels.photometric == "YBR_FULL_422" else pixels.samples
-    bits = pixels.rows * pixels.columns * samples * pixels.bits_allocated
+    bits = pixels.rows * pixels.columns * samples * pixels.bits_allocated * pixels.frames
     return (bits + 7) // 8

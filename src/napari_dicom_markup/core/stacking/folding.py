@@ -1,215 +1,203 @@
-"""Order a group of comparable instances by position, and fold what repeats into volumes."""
+"""Fold frames that repeat over the same positions into volumes, one behind the other."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from napari_dicom_markup.core.stacking.partition import group_by, is_length
+from napari_dicom_markup.core.stacking.axes import (
+    NAMED,
+    TIMES_OF_DAY,
+    Key,
+    Part,
+    beside,
+    counter_parts,
+    flat_axes,
+    product_axes,
+)
+from napari_dicom_markup.core.stacking.partition import group_by
 from napari_dicom_markup.model.stack import LeadingAxis
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from napari_dicom_markup.model.geometry import FloatArray, Vector
-    from napari_dicom_markup.model.stack import Acquisition, Instance
+    from napari_dicom_markup.model.stack import Frame
 
-POSITION_TOLERANCE_MM = 0.01
-"""Positions along the normal that differ by less are one position.
+    Planes = Sequence[Sequence[Frame]]
+    Parts = tuple[Part, ...]
 
-Where slices lie closer than 1 mm the tolerance is 1 % of their nominal distance.
-"""
+REPEAT = "repeat"
+"""The axis of images at one position that only their InstanceNumber tells apart."""
 
-_ORIGIN = (0.0, 0.0, 0.0)
+MOST_TOGETHER = 3
+"""Attributes that are tried together: echo × time × direction, say."""
 
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """Instances as (volume, slice), with the axis that tells the volumes apart.
+    """Frames as (volume, slice), with the axes that tell the volumes apart.
 
     ``incomplete`` says, for a single volume that was kept apart, why.
     """
 
-    volumes: tuple[tuple[Instance, ...], ...]
-    leading: LeadingAxis | None
+    volumes: tuple[tuple[Frame, ...], ...]
+    leading: tuple[LeadingAxis, ...]
     incomplete: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    """An attribute that may tell apart what lies at one position.
+def fold(planes: Planes) -> list[Folded]:
+    """Fold planes that hold one frame or several into volumes of one frame a plane.
 
-    A time of day is the patient's: its axis counts from the first volume.
-    """
-
-    axis: str
-    unit: str
-    read: Callable[[Acquisition], float | None]
-    is_time: bool = False
-    is_time_of_day: bool = False
-
-
-_CANDIDATES = (
-    _Candidate("t", "", lambda a: a.temporal_position),
-    _Candidate("echo", "ms", lambda a: a.echo_time),
-    _Candidate("b", "s/mm²", lambda a: a.b_value),
-    _Candidate("trigger", "ms", lambda a: a.trigger_time, is_time=True),
-    _Candidate("acquisition", "", lambda a: a.number),
-    _Candidate("t", "s", lambda a: a.acquisition_time, is_time=True, is_time_of_day=True),
-    _Candidate("t", "s", lambda a: a.content_time, is_time=True, is_time_of_day=True),
-)
-
-
-def unit_normal(instance: Instance) -> FloatArray:
-    """Return row × column of an instance that has a patient plane."""
-    orientation = np.array(instance.grid.orientation, dtype=np.float64)
-    normal = np.cross(orientation[:3], orientation[3:])
-    unit: FloatArray = normal / np.linalg.norm(normal)
-    return unit
-
-
-def order_by_position(instances: Sequence[Instance]) -> list[list[Instance]]:
-    """Group instances that lie in one plane; planes in descending order along the normal."""
-    normal = unit_normal(instances[0]).tolist()
-    along = {id(i): _dot(normal, i.position or _ORIGIN) for i in instances}
-    tolerance = _position_tolerance(instances[0])
-    planes: list[list[Instance]] = []
-    last = np.inf
-    for instance in sorted(instances, key=lambda i: -along[id(i)]):
-        if last - along[id(instance)] > tolerance:
-            planes.append([])
-        planes[-1].append(instance)
-        last = along[id(instance)]
-    return planes
-
-
-def _dot(a: Sequence[float], b: Vector) -> float:
-    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
-
-
-def _position_tolerance(instance: Instance) -> float:
-    grid = instance.grid
-    stated = (grid.spacing_between_slices, grid.slice_thickness, 1.0)
-    nominal = next(abs(value) for value in stated if value and is_length(abs(value)))
-    return POSITION_TOLERANCE_MM * min(max(nominal, 0.01), 1.0)
-
-
-def fold(planes: Sequence[Sequence[Instance]]) -> list[Folded]:
-    """Fold planes that hold one instance or several into volumes of one instance a plane.
-
-    Where every plane holds the same number, the volumes form one stack with a leading axis.
-    Else the complete volumes do, and each incomplete one is kept apart with its reason. Where
-    nothing tells which volume lacks slices, all are kept apart.
+    Where every plane holds the same number, the volumes form one stack with leading axes. Else
+    the complete volumes do, and each incomplete one is kept apart with its reason. Where nothing
+    tells which volume lacks slices, all are kept apart.
     """
     counts = {len(plane) for plane in planes}
     if counts == {1}:
-        return [Folded((tuple(plane[0] for plane in planes),), None)]
+        return [Folded((tuple(plane[0] for plane in planes),), ())]
     ways = (_fold_equal,) if len(counts) == 1 else (_fold_exactly, _fold_unequal)
+    candidates = list(_candidates(planes))
     for way in ways:
-        for candidate in _CANDIDATES:
-            folded = way(planes, candidate) if _separates(planes, candidate) else None
+        for parts in candidates:
+            folded = way(planes, parts)
             if folded is not None:
                 return folded
     return _fold_by_rank(planes)
 
 
-def _separates(planes: Sequence[Sequence[Instance]], candidate: _Candidate) -> bool:
-    """Say whether an attribute differs between all instances of each plane."""
-    values = ([candidate.read(i.acquisition) for i in plane] for plane in planes)
-    return all(None not in plane and len(set(plane)) == len(plane) for plane in values)
+def _candidates(planes: Planes) -> Iterator[Parts]:
+    """Yield what tells the frames of every plane apart: an attribute, or several together.
+
+    What names volumes comes before the times of day, which tell nearly all frames apart. Only
+    attributes that differ within a plane, and that all frames state, are tried.
+    """
+    parts = (*NAMED, *counter_parts(planes[0][0]))
+    telling = [part for part in parts if _tells(planes, part)]
+    groups = [
+        group for count in range(1, MOST_TOGETHER + 1) for group in combinations(telling, count)
+    ]
+    for group in (*groups, *((time,) for time in TIMES_OF_DAY)):
+        if _separates(planes, group):
+            yield group
 
 
-def _fold_equal(planes: Sequence[Sequence[Instance]], candidate: _Candidate) -> list[Folded] | None:
-    """Fold planes of one size by an attribute's values, or by the order of times that differ."""
-    sets = {frozenset(candidate.read(i.acquisition) for i in plane) for plane in planes}
+def _tells(planes: Planes, part: Part) -> bool:
+    """Say whether all frames state an attribute, and some of one plane differ in it."""
+    values = [{part.read(frame.acquisition) for frame in plane} for plane in planes]
+    return not any(None in one for one in values) and any(len(one) > 1 for one in values)
+
+
+def _separates(planes: Planes, parts: Parts) -> bool:
+    """Say whether attributes together differ between all frames of each plane."""
+    for plane in planes:
+        keys = {_key(frame, parts) for frame in plane}
+        if None in keys or len(keys) < len(plane):
+            return False
+    return True
+
+
+def _key(frame: Frame, parts: Parts) -> tuple[Key, ...] | None:
+    keys = tuple(part.read(frame.acquisition) for part in parts)
+    stated = tuple(key for key in keys if key is not None)
+    return stated if len(stated) == len(keys) else None
+
+
+def _fold_equal(planes: Planes, parts: Parts) -> list[Folded] | None:
+    """Fold planes of one size by what volumes are named by, or by the order of times."""
+    sets = {frozenset(_key(frame, parts) for frame in plane) for plane in planes}
     if len(sets) == 1:
-        return _fold_by_value(planes, candidate)
-    return _fold_by_time(planes, candidate) if candidate.is_time else None
+        return _fold_by_value(planes, parts)
+    return _fold_by_time(planes, parts[0]) if len(parts) == 1 and parts[0].is_time else None
 
 
-def _fold_exactly(
-    planes: Sequence[Sequence[Instance]], candidate: _Candidate
-) -> list[Folded] | None:
-    """Fold by an attribute that has no more values than the fullest plane has instances."""
-    values = {candidate.read(i.acquisition) for plane in planes for i in plane}
+def _fold_exactly(planes: Planes, parts: Parts) -> list[Folded] | None:
+    """Fold by what has no more values than the fullest plane has frames."""
+    values = {_key(frame, parts) for plane in planes for frame in plane}
     exact = len(values) == max(map(len, planes))
-    return _fold_by_value(planes, candidate) if exact else None
+    return _fold_by_value(planes, parts) if exact else None
 
 
-def _fold_unequal(
-    planes: Sequence[Sequence[Instance]], candidate: _Candidate
-) -> list[Folded] | None:
-    """Fold by an attribute that names volumes, though no plane has all; times name none."""
-    return None if candidate.is_time else _fold_by_value(planes, candidate)
+def _fold_unequal(planes: Planes, parts: Parts) -> list[Folded] | None:
+    """Fold by what names volumes, though no plane has all; times name none."""
+    if any(part.is_time for part in parts):
+        return None
+    return _fold_by_value(planes, parts)
 
 
-def _fold_by_value(planes: Sequence[Sequence[Instance]], candidate: _Candidate) -> list[Folded]:
-    volumes = group_by(
-        (i for plane in planes for i in plane), lambda i: candidate.read(i.acquisition) or 0.0
-    )
-    ordered = [(value, tuple(volumes[value])) for value in sorted(volumes)]
-    if candidate.is_time_of_day:
-        ordered = [(round(value - ordered[0][0], 6), members) for value, members in ordered]
-    axis = LeadingAxis(candidate.axis, candidate.unit, ())
-    return _complete_and_rest(ordered, len(planes), axis)
+def _fold_by_value(planes: Planes, parts: Parts) -> list[Folded]:
+    volumes = group_by((f for plane in planes for f in plane), lambda f: _key(f, parts) or ())
+    ordered = [(key, tuple(volumes[key])) for key in sorted(volumes)]
+    if parts[0].is_time_of_day:
+        first = ordered[0][0][0][0]
+        ordered = [(((round(key[0][0] - first, 6),),), members) for key, members in ordered]
+    return _complete_and_rest(ordered, len(planes), parts)
 
 
-def _fold_by_time(planes: Sequence[Sequence[Instance]], candidate: _Candidate) -> list[Folded]:
+def _fold_by_time(planes: Planes, part: Part) -> list[Folded]:
     """Fold by the order of times within each plane; the axis counts from the first volume."""
 
-    def when(instance: Instance) -> float:
-        return candidate.read(instance.acquisition) or 0.0
+    def when(frame: Frame) -> float:
+        return (part.read(frame.acquisition) or (0.0,))[0]
 
     ordered = [sorted(plane, key=when) for plane in planes]
     volumes = tuple(zip(*ordered, strict=True))
     starts = [min(map(when, volume)) for volume in volumes]
     values = tuple(round(start - starts[0], 6) for start in starts)
-    return [Folded(volumes, LeadingAxis(candidate.axis, candidate.unit, values))]
+    return [Folded(volumes, (LeadingAxis(part.axis, part.unit, values, beside(volumes, part)),))]
 
 
-def _fold_by_rank(planes: Sequence[Sequence[Instance]]) -> list[Folded]:
-    """Fold by InstanceNumber where nothing else tells the instances of a plane apart.
+def _fold_by_rank(planes: Planes) -> list[Folded]:
+    """Fold by InstanceNumber where nothing else tells the frames of a plane apart.
 
     Where planes hold different numbers, a rank may mix volumes: each is kept apart.
     """
-    ordered = [sorted(plane, key=_rank) for plane in planes]
+    ordered = [sorted(plane, key=rank) for plane in planes]
     counts = [len(plane) for plane in ordered]
-    ranks = [tuple(plane[k] for plane in ordered if k < len(plane)) for k in range(max(counts))]
+    ranks = tuple(
+        tuple(plane[k] for plane in ordered if k < len(plane)) for k in range(max(counts))
+    )
     if min(counts) == max(counts):
         values = tuple(float(k) for k in range(len(ranks)))
-        return [Folded(tuple(ranks), LeadingAxis("repeat", "", values))]
+        return [Folded(ranks, (LeadingAxis(REPEAT, "", values, beside(ranks)),))]
     place = "positions in the order of InstanceNumber: which volume lacks slices cannot be told"
-    return [Folded((rank,), None, f"{len(rank)} of {len(planes)} {place}") for rank in ranks]
+    return [Folded((one,), (), f"{len(one)} of {len(planes)} {place}") for one in ranks]
 
 
-def _rank(instance: Instance) -> tuple[float, str]:
-    number = instance.acquisition.instance_number
-    return (float("inf") if number is None else number, instance.sop_instance_uid)
+def rank(frame: Frame) -> tuple[float, str, int]:
+    """Return by what frames are ordered that nothing else tells apart."""
+    number = frame.acquisition.instance_number
+    return (float("inf") if number is None else number, frame.sop_instance_uid, frame.number)
 
 
 def _complete_and_rest(
-    volumes: list[tuple[float, tuple[Instance, ...]]], planes: int, axis: LeadingAxis
+    volumes: list[tuple[tuple[Key, ...], tuple[Frame, ...]]], planes: int, parts: Parts
 ) -> list[Folded]:
-    complete = [(value, members) for value, members in volumes if len(members) == planes]
+    complete = [(key, members) for key, members in volumes if len(members) == planes]
     folded = []
     if complete:
-        leading = LeadingAxis(axis.name, axis.unit, tuple(value for value, _ in complete))
         whole = tuple(members for _, members in complete)
-        folded.append(Folded(whole, leading if len(complete) > 1 else None))
-    for value, members in volumes:
+        axes = product_axes([key for key, _ in complete], parts, whole)
+        folded.append(Folded(whole, axes if len(complete) > 1 else ()))
+    for key, members in volumes:
         if len(members) < planes:
-            unit = f" {axis.unit}" if axis.unit else ""
-            why = f"{len(members)} of {planes} positions at {axis.name} = {value:g}{unit}"
-            folded.append(Folded((members,), None, why))
+            where = ", ".join(part.describe(one) for part, one in zip(parts, key, strict=True))
+            why = f"{len(members)} of {planes} positions at {where}"
+            folded.append(Folded((members,), (), why))
     return folded
 
 
-def fold_without_plane(instances: Sequence[Instance]) -> list[Folded]:
-    """Fold images that state no plane in the patient: each is an image of its own in a row."""
-    ordered = tuple((i,) for i in sorted(instances, key=_rank))
+def fold_without_plane(frames: Sequence[Frame]) -> list[Folded]:
+    """Fold frames that state no plane in the patient: each is an image of its own in a row.
+
+    The frames of one object go along its own axes (detector, time…), single images along one of
+    their numbers.
+    """
+    ordered = sorted(frames, key=rank)
+    volumes = tuple((frame,) for frame in ordered)
     if len(ordered) == 1:
-        return [Folded(ordered, None)]
-    values = tuple(float(k) for k in range(len(ordered)))
-    return [Folded(ordered, LeadingAxis("instance", "", values))]
+        return [Folded(volumes, ())]
+    if ordered[0].pixels.frames == 1:
+        values = tuple(float(k) for k in range(len(ordered)))
+        return [Folded(volumes, (LeadingAxis("instance", "", values),))]
+    return [Folded(volumes, flat_axes(ordered))]

@@ -1,4 +1,4 @@
-"""Split a series into groups of instances that can stand in one stack."""
+"""Split a series into groups of frames that can stand in one stack."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Sequence
 
-    from napari_dicom_markup.model.stack import Instance
+    from napari_dicom_markup.model.stack import Frame
 
 K = TypeVar("K", bound="Hashable")
 V = TypeVar("V")
@@ -48,14 +48,14 @@ def _is_place(position: Sequence[float]) -> bool:
     return all(abs(value) <= 10 * LENGTHS_MM[1] for value in position)
 
 
-def has_patient_plane(instance: Instance) -> bool:
-    """Say whether the instance states a usable plane in the patient, with its spacing."""
-    grid = instance.grid
-    if instance.position is None or grid.orientation is None or grid.pixel_spacing is None:
+def has_patient_plane(frame: Frame) -> bool:
+    """Say whether the frame states a usable plane in the patient, with its spacing."""
+    grid = frame.grid
+    if frame.position is None or grid.orientation is None or grid.pixel_spacing is None:
         return False
     if grid.pixel_spacing_keyword != "PixelSpacing" or not all(map(is_length, grid.pixel_spacing)):
         return False
-    if not _is_place(instance.position) or not all(map(math.isfinite, grid.orientation)):
+    if not _is_place(frame.position) or not all(map(math.isfinite, grid.orientation)):
         return False
     a, b, c, d, e, f = grid.orientation  # floats: numpy would take ten times as long
     return (
@@ -65,51 +65,52 @@ def has_patient_plane(instance: Instance) -> bool:
     )
 
 
-def partition(instances: Sequence[Instance]) -> list[list[Instance]]:
-    """Split instances, given in a fixed order, into groups that are comparable.
+def partition(frames: Sequence[Frame]) -> list[list[Frame]]:
+    """Split frames, given in a fixed order, into groups that are comparable.
 
     Comparable means: same matrix, samples, kind of photometric interpretation, bits allocated,
-    sign, Frame of Reference, image flavour (values 3 to 5 of ImageType), orientation and pixel
-    spacing. The transfer syntax does not matter.
+    sign, Frame of Reference, image flavour (values 3 to 5 of ImageType), complex component, stack
+    ID, orientation and pixel spacing. The transfer syntax does not matter. A multi-frame object
+    without a place in the patient (a cine loop, say) is comparable with itself only.
     """
-    alike = group_by(instances, _exact_key).values()
+    alike = group_by(frames, _exact_key).values()
     return [group for one in alike for group in _near(one)]
 
 
-def _exact_key(instance: Instance) -> tuple[object, ...]:
-    pixels = instance.pixels
-    if pixels is None:
-        message = "only images are partitioned"
-        raise TypeError(message)
+def _exact_key(frame: Frame) -> tuple[object, ...]:
+    pixels, placed = frame.pixels, has_patient_plane(frame)
     grey = pixels.photometric if pixels.samples == 1 else "colour"
     return (
-        has_patient_plane(instance),
+        placed,
+        "" if placed or pixels.frames == 1 else frame.sop_instance_uid,
         pixels.rows,
         pixels.columns,
         pixels.samples,
         grey,
         pixels.bits_allocated,
         pixels.signed,
-        instance.grid.frame_of_reference_uid,
-        instance.acquisition.image_type[2:5],
-        instance.grid.pixel_spacing_keyword,
+        frame.grid.frame_of_reference_uid,
+        frame.acquisition.image_type[2:5],
+        frame.acquisition.component,
+        frame.acquisition.stack_id,
+        frame.grid.pixel_spacing_keyword,
     )
 
 
-def _plane_vector(instance: Instance) -> tuple[float, ...]:
+def _plane_vector(frame: Frame) -> tuple[float, ...]:
     """Return the orientation and spacing, scaled so that 1 is the tolerance."""
-    spacing = instance.grid.pixel_spacing or (1.0, 1.0)
+    spacing = frame.grid.pixel_spacing or (1.0, 1.0)
     usable = (value if is_length(value) else 1e-9 for value in spacing)
     scaled = tuple(math.log(value) / SPACING_TOLERANCE for value in usable)
-    if not has_patient_plane(instance) or instance.grid.orientation is None:
+    if not has_patient_plane(frame) or frame.grid.orientation is None:
         return scaled
-    return (*scaled, *(value / ORIENTATION_TOLERANCE for value in instance.grid.orientation))
+    return (*scaled, *(value / ORIENTATION_TOLERANCE for value in frame.grid.orientation))
 
 
-def _near(instances: Sequence[Instance]) -> list[list[Instance]]:
-    """Cluster instances around leaders, taken in sorted order so that file order is no matter."""
-    one_a_grid = {id(instance.grid): instance for instance in instances}
-    vectors = {grid: _plane_vector(instance) for grid, instance in one_a_grid.items()}
+def _near(frames: Sequence[Frame]) -> list[list[Frame]]:
+    """Cluster frames around leaders, taken in sorted order so that file order is no matter."""
+    one_a_grid = {id(frame.grid): frame for frame in frames}
+    vectors = {grid: _plane_vector(frame) for grid, frame in one_a_grid.items()}
     leaders: list[tuple[float, ...]] = []
     member: dict[tuple[float, ...], int] = {}
     for value in sorted(set(vectors.values())):
@@ -117,7 +118,7 @@ def _near(instances: Sequence[Instance]) -> list[list[Instance]]:
         member[value] = next(near, len(leaders))
         if member[value] == len(leaders):
             leaders.append(value)
-    return list(group_by(instances, lambda i: member[vectors[id(i.grid)]]).values())
+    return list(group_by(frames, lambda i: member[vectors[id(i.grid)]]).values())
 
 
 def _distance(a: tuple[float, ...], b: tuple[float, ...]) -> float:

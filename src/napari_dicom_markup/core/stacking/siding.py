@@ -7,12 +7,12 @@ import math
 import statistics
 from typing import TYPE_CHECKING, NamedTuple
 
-from napari_dicom_markup.core.stacking.folding import order_by_position, unit_normal
+from napari_dicom_markup.core.stacking.ordering import order_by_position, unit_normal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_dicom_markup.model.stack import Instance
+    from napari_dicom_markup.model.stack import Frame
 
 
 class _Place(NamedTuple):
@@ -32,7 +32,7 @@ _HALF_A_PIXEL = 0.5
 """Images of one plane that begin further apart, in either direction, lie beside each other."""
 
 
-def split_sides(planes: list[list[Instance]]) -> list[list[list[Instance]]]:
+def split_sides(planes: list[list[Frame]]) -> list[list[list[Frame]]]:
     """Split planes that hold images beside each other, more than half a pixel apart.
 
     Images of one plane that do not cover each other cannot be one stack's volumes: they are
@@ -43,13 +43,13 @@ def split_sides(planes: list[list[Instance]]) -> list[list[list[Instance]]]:
     if all(_coincide(plane[0], other) for plane in places for other in plane[1:]):
         return [planes]
     sides = min(_chain(places, _UPRIGHT), _chain(places, _common_shear(places)), key=max)
-    members: list[list[Instance]] = [[] for _ in range(max(sides) + 1)]
-    for instance, side in zip((i for plane in planes for i in plane), sides, strict=True):
-        members[side].append(instance)
+    members: list[list[Frame]] = [[] for _ in range(max(sides) + 1)]
+    for frame, side in zip((i for plane in planes for i in plane), sides, strict=True):
+        members[side].append(frame)
     return [order_by_position(side) for side in members]
 
 
-def _places(planes: Sequence[Sequence[Instance]]) -> list[list[_Place]]:
+def _places(planes: Sequence[Sequence[Frame]]) -> list[list[_Place]]:
     """Return where each image begins; floats, for numpy would take ten times as long."""
     first = planes[0][0]
     normal = unit_normal(first).tolist()
@@ -57,13 +57,13 @@ def _places(planes: Sequence[Sequence[Instance]]) -> list[list[_Place]]:
     height, width = first.grid.pixel_spacing or (1.0, 1.0)
     x0, y0, z0 = first.position or (0.0, 0.0, 0.0)
 
-    def place(instance: Instance) -> _Place:
-        x, y, z = instance.position or (x0, y0, z0)
+    def place(frame: Frame) -> _Place:
+        x, y, z = frame.position or (x0, y0, z0)
         x, y, z = x - x0, y - y0, z - z0
         along = normal[0] * x + normal[1] * y + normal[2] * z
         return _Place(along, (a * x + b * y + c * z) / width, (d * x + e * y + f * z) / height)
 
-    return [[place(instance) for instance in plane] for plane in planes]
+    return [[place(frame) for frame in plane] for plane in planes]
 
 
 def _coincide(a: _Place, b: _Place) -> bool:

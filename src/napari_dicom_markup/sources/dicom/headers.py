@@ -7,24 +7,32 @@ as absent. Nothing here raises for what a header says, and nothing quotes it.
 from __future__ import annotations
 
 import io
-import math
-import re
-import struct
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING
 
 from napari_dicom_markup.errors import NotDicomError
 from napari_dicom_markup.model.stack import (
-    Acquisition,
     Instance,
     Leftover,
     PixelFormat,
     PlaneGrid,
     SourceFile,
     ValueMapping,
+    VoiFunction,
     Window,
 )
+from napari_dicom_markup.sources.dicom.acquisition import read_acquisition
 from napari_dicom_markup.sources.dicom.hop import UnusualError, begin, resume
+from napari_dicom_markup.sources.dicom.raw_values import (
+    Key,
+    Raw,
+    Shared,
+    as_integer,
+    as_number,
+    as_text,
+    as_vector,
+    as_word,
+)
 from napari_dicom_markup.sources.dicom.unusual import read_unusual
 from napari_dicom_markup.sources.dicom.walk import HEAD, PREFIX, PREFIX_END, Header, walk
 from napari_dicom_markup.standard.attributes import INDEX, picker
@@ -32,33 +40,8 @@ from napari_dicom_markup.standard.modalities import known_modality
 from napari_dicom_markup.standard.sop_classes import DICOMDIR
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from napari_dicom_markup.model.geometry import Vector
     from napari_dicom_markup.sources.dicom.walk import Cut
-
-T = TypeVar("T")
-Raw: TypeAlias = bytes | None
-Key: TypeAlias = tuple[Raw, ...]
-
-
-class Shared:
-    """Parts that many instances of one scan have in common, by their raw bytes."""
-
-    __slots__ = ("_parts",)
-
-    def __init__(self) -> None:
-        self._parts: dict[tuple[Any, Any], Any] = {}
-
-    def part(self, parse: Callable[[Any], T], raw: Key | Raw) -> T:
-        """Return ``parse(raw)``, the same object for the same bytes."""
-        key = (parse, raw)
-        try:
-            known: T = self._parts[key]
-        except KeyError:
-            known = self._parts[key] = parse(raw)
-        return known
-
 
 _CLASSES = picker("Modality", "SOPClassUID", "MediaStorageSOPClassUID", "TransferSyntaxUID")
 _IDENTITY = picker(
@@ -71,115 +54,61 @@ _PIXELS = picker(
 _GRID = picker(
     "FrameOfReferenceUID", "ImageOrientationPatient", "PixelSpacing", "ImagerPixelSpacing",
     "NominalScannedPixelSpacing", "SliceThickness", "SpacingBetweenSlices",
+    "EstimatedRadiographicMagnificationFactor",
 )  # fmt: skip
 _SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 _VALUES = picker(
     "RescaleSlope", "RescaleIntercept", "DoseGridScaling", "ModalityLUTSequence",
     "RedPaletteColorLookupTableDescriptor", "PixelPaddingValue", "PixelRepresentation",
-    "WindowCenter", "WindowWidth", "Modality", "RescaleType", "Units", "DoseUnits",
-)  # fmt: skip
-_ACQUISITION = picker(
-    "ImageType", "AcquisitionNumber", "InstanceNumber", "TemporalPositionIdentifier", "EchoTime",
-    "DiffusionBValue", "TriggerTime", "AcquisitionTime", "ContentTime",
+    "PixelPaddingRangeLimit", "RealWorldValueMappingSequence", "WindowCenter", "WindowWidth",
+    "VOILUTFunction", "Modality", "RescaleType", "Units", "DoseUnits",
 )  # fmt: skip
 _POSITION = INDEX["ImagePositionPatient"]
 
 
-def _text(raw: Raw) -> str:
-    return (raw or b"").strip(b" \0").decode("ascii", "replace")
-
-
-def _number(raw: Raw) -> float | None:
-    """Return the first value of a DS or IS."""
-    if not raw:
-        return None
-    try:
-        number = float(raw.split(b"\\", 1)[0].strip(b" \0"))
-    except ValueError:
-        return None
-    return number if math.isfinite(number) and b"_" not in raw else None
-
-
-def _integer(raw: Raw) -> int | None:
-    number = _number(raw)
-    return int(number) if number is not None and number.is_integer() else None
-
-
-def _vector(raw: Raw, count: int) -> tuple[float, ...] | None:
-    """Return exactly ``count`` finite numbers."""
-    parts = (raw or b"").split(b"\\")
-    numbers = [n for n in map(_number, parts) if n is not None]
-    return tuple(numbers) if len(parts) == len(numbers) == count else None
-
-
-def _word(raw: Raw, *, signed: bool = False) -> int | None:
-    """Return the first value of a US or SS."""
-    return int.from_bytes(raw[:2], "little", signed=signed) if raw and len(raw) > 1 else None
-
-
-def _double(raw: Raw) -> float | None:
-    number = struct.unpack_from("<d", raw)[0] if raw and len(raw) >= 8 else math.nan
-    return float(number) if math.isfinite(number) else None
-
-
-_TIME = re.compile(rb"(\d\d)(?::?(\d\d)(?::?(\d\d(?:\.\d{0,6})?))?)?")
-
-
-def _seconds(raw: Raw) -> float | None:
-    """Return a TM (PS3.5 6.2, and its old form with colons) in seconds of the day."""
-    match = _TIME.fullmatch((raw or b"").split(b"\\", 1)[0].strip(b" \0"))
-    if match is None:
-        return None
-    hours, minutes, seconds = (float(part or 0) for part in match.groups())
-    if hours >= 24 or minutes >= 60 or seconds >= 61:
-        return None
-    return hours * 3600 + minutes * 60 + seconds
-
-
 def _classes(key: Key) -> tuple[str, str, str]:
-    modality, sop_class, media_class, syntax = map(_text, key)
+    modality, sop_class, media_class, syntax = map(as_text, key)
     return known_modality(modality) if modality else "", sop_class or media_class, syntax
-
-
-def _image_type(raw: Raw) -> tuple[str, ...]:
-    return tuple(_text(part) for part in raw.split(b"\\")) if raw else ()
 
 
 def _pixel_format(key: Key) -> PixelFormat | None:
     rows, columns, samples, photometric, planar, allocated, stored, signed, frames = key
-    size, bits = (_word(rows) or 0, _word(columns) or 0), _word(allocated) or 0
+    size, bits = (as_word(rows) or 0, as_word(columns) or 0), as_word(allocated) or 0
     if not all(size) or not bits:
         return None
-    count = _integer(frames)
+    count = as_integer(frames)
     return PixelFormat(
         rows=size[0],
         columns=size[1],
-        samples=_word(samples) or 1,
-        photometric=_text(photometric),
-        planar=_word(planar) or 0,
+        samples=as_word(samples) or 1,
+        photometric=as_text(photometric),
+        planar=as_word(planar) or 0,
         bits_allocated=bits,
-        bits_stored=_word(stored) or bits,
-        signed=_word(signed) == 1,
+        bits_stored=as_word(stored) or bits,
+        signed=as_word(signed) == 1,
         frames=count if count and count > 0 else 1,
     )
 
 
 def _plane_grid(key: Key) -> PlaneGrid:
-    frame, orientation, *spacings, thickness, between = key
+    frame, orientation, *spacings, thickness, between, magnification = key
     spacing: tuple[float, float] | None = None
     keyword = ""
     for name, raw in zip(_SPACINGS, spacings, strict=True):
-        found = _vector(raw, 2)
+        found = as_vector(raw, 2)
         if found is not None and min(found) > 0:
             spacing, keyword = (found[0], found[1]), name
             break
+    if keyword == "PixelSpacing" and orientation is None and spacing == as_vector(spacings[1], 2):
+        keyword = "ImagerPixelSpacing"  # equal: not calibrated (PS3.3 10.7.1.3)
     return PlaneGrid(
-        frame_of_reference_uid=_text(frame),
-        orientation=_vector(orientation, 6),
+        frame_of_reference_uid=as_text(frame),
+        orientation=as_vector(orientation, 6),
         pixel_spacing=spacing,
         pixel_spacing_keyword=keyword,
-        slice_thickness=_number(thickness),
-        spacing_between_slices=_number(between),
+        slice_thickness=as_number(thickness),
+        spacing_between_slices=as_number(between),
+        magnification=as_number(magnification),
     )
 
 
@@ -197,45 +126,39 @@ _DOSE_UNITS = {"": "Gy", "GY": "Gy", "RELATIVE": "relative"}
 
 
 def _value_mapping(key: Key) -> ValueMapping:
-    slope, intercept, dose, lut, palette, padding, signed, center, width, *naming = key
-    modality, rescale_type, units, dose_units = map(_text, naming)
-    scaling = _number(dose)
+    slope, intercept, dose, lut, palette, padding, signed, limit, real_world, *voi_and_naming = key
+    center, width, function, *naming = voi_and_naming
+    modality, rescale_type, units, dose_units = map(as_text, naming)
+    scaling = as_number(dose)
     if scaling:
         factor, unit = scaling, _DOSE_UNITS.get(dose_units, dose_units)
     else:
-        factor = _number(slope) or 1.0
+        factor = as_number(slope) or 1.0
         unit = _unit(modality, rescale_type, units, rescaled=intercept is not None)
     return ValueMapping(
         slope=factor,
-        intercept=0.0 if scaling else _number(intercept) or 0.0,
+        intercept=0.0 if scaling else as_number(intercept) or 0.0,
         unit=unit,
         lut=lut is not None,
         palette=palette is not None,
-        padding=_word(padding, signed=_word(signed) == 1),
-        windows=_windows(center, width),
+        padding=as_word(padding, signed=as_word(signed) == 1),
+        padding_limit=as_word(limit, signed=as_word(signed) == 1),
+        real_world=real_world is not None,
+        windows=_windows(center, width, as_text(function)),
     )
 
 
-def _windows(center: Raw, width: Raw) -> tuple[Window, ...]:
-    centers = map(_number, (center or b"").split(b"\\"))
-    widths = map(_number, (width or b"").split(b"\\"))
+def _windows(center: Raw, width: Raw, function: str) -> tuple[Window, ...]:
+    centers = map(as_number, (center or b"").split(b"\\"))
+    widths = map(as_number, (width or b"").split(b"\\"))
     pairs = zip(centers, widths, strict=False)
-    return tuple(Window(c, w) for c, w in pairs if c is not None and w is not None and w > 0)
-
-
-def _acquisition(key: Key, shared: Shared) -> Acquisition:
-    image_type, number, instance, temporal, echo, b, trigger, acquired, content = key
-    return Acquisition(
-        shared.part(_image_type, image_type),
-        shared.part(_integer, number),
-        _integer(instance),
-        shared.part(_integer, temporal),
-        shared.part(_number, echo),
-        shared.part(_double, b),
-        shared.part(_number, trigger),
-        shared.part(_seconds, acquired),
-        shared.part(_seconds, content),
+    kind = VoiFunction(function) if function in _VOI_FUNCTIONS else VoiFunction.LINEAR
+    return tuple(
+        Window(c, w, function=kind) for c, w in pairs if c is not None and w is not None and w > 0
     )
+
+
+_VOI_FUNCTIONS = frozenset(VoiFunction)
 
 
 def instance_from_header(header: Header, file: SourceFile, shared: Shared) -> Instance | Leftover:
@@ -247,25 +170,25 @@ def instance_from_header(header: Header, file: SourceFile, shared: Shared) -> In
     raw = header.values
     modality, sop_class, syntax = shared.part(_classes, _CLASSES(raw))
     own, media, series, study = _IDENTITY(raw)
-    series_uid = shared.part(_text, series)
+    series_uid = shared.part(as_text, series)
     pixels = shared.part(_pixel_format, _PIXELS(raw))
     if not series_uid and pixels is None:
         directory = sop_class == DICOMDIR
         reason = "DICOMDIR: an index of other files" if directory else "DICOM of no series"
         return Leftover(file, reason, is_dicom=True)
-    where = _vector(raw[_POSITION], 3)
+    where = as_vector(raw[_POSITION], 3)
     position: Vector | None = None if where is None else (where[0], where[1], where[2])
     return Instance(
         file,
         sop_class,
-        _text(own) or _text(media),
+        as_text(own) or as_text(media),
         series_uid,
-        shared.part(_text, study),
+        shared.part(as_text, study),
         modality,
         syntax,
         position,
         shared.part(_plane_grid, _GRID(raw)),
-        _acquisition(_ACQUISITION(raw), shared),
+        read_acquisition(raw, shared),
         shared.part(_value_mapping, _VALUES(raw)),
         pixels,
         header.element,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,30 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
+BITS_ALLOCATED = frozenset({1, 8, 12, 16, 32, 64})
+"""The sizes of a stored value that are decoded; 12 bits are packed, as ACR-NEMA had them."""
+
+
+class Run(NamedTuple):
+    """Where in its element a frame lies: bytes from ``begin`` to ``end``.
+
+    Of the first byte ``skipped`` bits belong to the frame before: frames of packed bits follow
+    one another without padding (PS3.5 8.1.1).
+    """
+
+    begin: int
+    end: int
+    skipped: int = 0
+
+
+def sample_bytes(pixels: PixelFormat) -> int:
+    """Return how many bytes a stored value takes in memory."""
+    return (pixels.bits_allocated + 7) // 8
+
+
+def _is_packed(pixels: PixelFormat) -> bool:
+    return pixels.bits_allocated % 8 > 0
+
 
 def stored_dtype(pixels: PixelFormat, element: PixelElement) -> np.dtype[Any]:
     """Return the type of stored values in the machine's byte order; one bit becomes uint8."""
@@ -20,7 +44,7 @@ def stored_dtype(pixels: PixelFormat, element: PixelElement) -> np.dtype[Any]:
     if element.keyword == "DoubleFloatPixelData":
         return np.dtype(np.float64)
     signed = pixels.signed and pixels.bits_allocated > 1
-    return np.dtype(f"{'i' if signed else 'u'}{max(1, pixels.bits_allocated // 8)}")
+    return np.dtype(f"{'i' if signed else 'u'}{sample_bytes(pixels)}")
 
 
 def frame_shape(pixels: PixelFormat) -> tuple[int, ...]:
@@ -28,13 +52,17 @@ def frame_shape(pixels: PixelFormat) -> tuple[int, ...]:
     return (pixels.rows, pixels.columns, 3)[: 2 if pixels.samples == 1 else 3]
 
 
-def frame_bytes(pixels: PixelFormat, element: PixelElement) -> int:
-    """Return how many bytes hold the frame, without the pad byte."""
+def frame_run(pixels: PixelFormat, element: PixelElement, number: int) -> Run:
+    """Return where frame ``number`` lies in an element of native frames."""
     count = pixels.rows * pixels.columns * pixels.samples
-    if pixels.bits_allocated == 1:
-        return (count + 7) // 8
+    if _is_packed(pixels):
+        first = number * count * pixels.bits_allocated
+        last = first + count * pixels.bits_allocated
+        return Run(first // 8, (last + 7) // 8, first % 8)
     size = count * stored_dtype(pixels, element).itemsize
-    return size // 3 * 2 if _is_subsampled(pixels, element, size) else size
+    if _is_subsampled(pixels, element, size * pixels.frames):
+        size = size // 3 * 2
+    return Run(number * size, (number + 1) * size)
 
 
 def _is_subsampled(pixels: PixelFormat, element: PixelElement, full: int) -> bool:
@@ -43,30 +71,52 @@ def _is_subsampled(pixels: PixelFormat, element: PixelElement, full: int) -> boo
 
 
 def decode_native(
-    buffer: NDArray[np.uint8], pixels: PixelFormat, element: PixelElement, *, big_endian: bool
+    buffer: NDArray[np.uint8],
+    pixels: PixelFormat,
+    element: PixelElement,
+    skipped: int = 0,
+    *,
+    big_endian: bool,
 ) -> Array:
     """Return stored values; the buffer may become their memory.
 
     Parameters
     ----------
     buffer : NDArray
-        Exactly the `frame_bytes`, writable.
+        Exactly the bytes of the frame's run, writable.
     pixels, element : PixelFormat, PixelElement
         What the bytes are.
+    skipped : int
+        Bits of the first byte that are the frame's before.
     big_endian : bool
         The order of bytes in words.
     """
-    if pixels.bits_allocated == 1:
-        count = pixels.rows * pixels.columns * pixels.samples
-        flat = np.unpackbits(buffer, count=count, bitorder="little")
-        return _arranged(flat, pixels)
     dtype = stored_dtype(pixels, element)
+    if _is_packed(pixels):
+        stored = _unpacked(buffer, pixels, skipped).astype(dtype, copy=False)
+        keep_low_bits(stored, pixels.bits_stored)
+        return _arranged(stored, pixels)
     stored = buffer.view(dtype.newbyteorder(">" if big_endian else "<")).astype(dtype, copy=False)
     if element.keyword == "PixelData":
         keep_low_bits(stored, pixels.bits_stored)
     if stored.size < pixels.rows * pixels.columns * pixels.samples:
         return _arranged(_resampled(stored), pixels)
     return _arranged(stored, pixels)
+
+
+def _unpacked(buffer: NDArray[np.uint8], pixels: PixelFormat, skipped: int) -> Array:
+    """Return values of 1 or 12 bits that follow one another, lowest bits first (PS3.5 8.1.1).
+
+    Three bytes of 12 bits, 34 12 56, are the values 0x234 and 0x561.
+    """
+    count = pixels.rows * pixels.columns * pixels.samples
+    if pixels.bits_allocated == 1:
+        bits: Array = np.unpackbits(buffer, count=skipped + count, bitorder="little")[skipped:]
+        return bits
+    nibbles = np.stack([buffer & 15, buffer >> 4], axis=-1).reshape(-1)[skipped // 4 :]
+    low, middle, high = nibbles[: 3 * count].reshape(-1, 3).astype(np.uint16).T
+    packed: Array = low | middle << 4 | high << 8
+    return packed
 
 
 def swapped_pairs(buffer: NDArray[np.uint8]) -> NDArray[np.uint8]:

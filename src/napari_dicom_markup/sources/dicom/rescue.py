@@ -11,7 +11,15 @@ import json
 import os
 import subprocess
 import sys
-from typing import Any
+from base64 import b64decode, b64encode
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Request: TypeAlias = tuple[bytes, str, dict[str, Any]]
+"""A codestream, its transfer syntax, and what pydicom's decoder wants to know of the image."""
 
 SECONDS = 60
 """A codec that has not answered by then hangs; large frames take about one second."""
@@ -36,7 +44,26 @@ def decode_apart(data: bytes | memoryview, syntax: str, options: dict[str, Any])
     subprocess.TimeoutExpired
         Where one hangs.
     """
-    request = json.dumps({"syntax": syntax, "options": options}).encode() + b"\n" + bytes(data)
+    head = json.dumps({"syntax": syntax, "options": options}).encode()
+    return _ask(head + b"\n" + bytes(data))
+
+
+def decode_all_apart(requests: Sequence[Request]) -> list[bytes | None]:
+    """Return what a process of its own makes of small codestreams; None of one it refuses.
+
+    Raises
+    ------
+    RuntimeError
+        Where a plug-in crashes.
+    subprocess.TimeoutExpired
+        Where one hangs.
+    """
+    sent = [(b64encode(data).decode(), syntax, options) for data, syntax, options in requests]
+    answers: list[str | None] = json.loads(_ask(json.dumps({"all": sent}).encode() + b"\n"))
+    return [None if answer is None else b64decode(answer) for answer in answers]
+
+
+def _ask(request: bytes) -> bytes:
     answer = subprocess.run(  # noqa: S603 - this very file, by this very Python
         [sys.executable, "-P", __file__],
         input=request,
@@ -62,12 +89,24 @@ def decode(data: bytes, syntax: str, options: dict[str, Any]) -> bytes:
     return np.ascontiguousarray(values, values.dtype.newbyteorder("=")).tobytes()
 
 
+def decode_or_none(data: bytes, syntax: str, options: dict[str, Any]) -> bytes | None:
+    """Return what `decode` does, None where the plug-in refuses, with whatever error."""
+    with suppress(Exception):
+        return decode(data, syntax, options)
+    return None
+
+
 def main() -> None:
     """Answer one request; whatever the codecs print goes to standard error."""
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     request = json.loads(sys.stdin.buffer.readline())
-    values = decode(sys.stdin.buffer.read(), request["syntax"], request["options"])
+    if "all" in request:
+        answers = [decode_or_none(b64decode(data), *rest) for data, *rest in request["all"]]
+        texts = [None if answer is None else b64encode(answer).decode() for answer in answers]
+        values = json.dumps(texts).encode()
+    else:
+        values = decode(sys.stdin.buffer.read(), request["syntax"], request["options"])
     with output:
         output.write(values)
 

@@ -13,8 +13,9 @@ from napari_dicom_markup.model.progress import Step
 from napari_dicom_markup.model.sidecar import STAGING_SUFFIX
 from napari_dicom_markup.model.stack import Instance, Leftover, SourceFile
 from napari_dicom_markup.sources.dicom.directory import is_directory, named_files
-from napari_dicom_markup.sources.dicom.headers import Shared, instance_from_header
+from napari_dicom_markup.sources.dicom.headers import instance_from_header
 from napari_dicom_markup.sources.dicom.hop import UnusualError, resume
+from napari_dicom_markup.sources.dicom.raw_values import Shared
 from napari_dicom_markup.sources.dicom.unusual import read_unusual
 from napari_dicom_markup.sources.dicom.walk import HEAD, PREFIX, PREFIX_END, Cut, Header, walk
 

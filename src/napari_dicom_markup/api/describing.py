@@ -1,0 +1,90 @@
+"""From instances to frames: what of each file can stand in a stack, or why nothing can."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_dicom_markup.core.stacking.eligible import why_no_frame
+from napari_dicom_markup.errors import MarkupError
+from napari_dicom_markup.model.progress import Step
+from napari_dicom_markup.model.stack import Instance, Leftover, only_frame
+from napari_dicom_markup.sources.dicom.multiframe import describe_frames
+from napari_dicom_markup.sources.dicom.tiles import describe_tiles, is_tiled
+from napari_dicom_markup.standard.sop_classes import MULTI_FRAME
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    from napari_dicom_markup.model.stack import Frame
+
+
+def describe_steps(
+    found: Sequence[Instance | Leftover],
+) -> Generator[Step, None, list[Frame | Leftover]]:
+    """Return the frames of all instances, and what has none with the reason.
+
+    A single-frame image is described by what the scan has read; the headers of others are read
+    whole, a step each.
+    """
+    entries: list[Frame | Leftover] = []
+    for done, one in enumerate(found):
+        if isinstance(one, Leftover):
+            entries.append(one)
+            continue
+        if not is_single(one):
+            yield Step(done, len(found), "reading frames")
+        entries += _describe(one)
+    return entries
+
+
+def _describe(instance: Instance) -> Sequence[Frame | Leftover]:
+    reason = why_no_frame(instance)
+    if reason is None:
+        try:
+            return frames_of(instance)
+        except MarkupError as error:
+            reason = str(error).removeprefix(f"{instance.file.relative}: ")
+        except OSError as error:
+            reason = f"cannot be read: {(error.strerror or type(error).__name__).lower()}"
+    return [Leftover(instance.file, reason, is_dicom=True, instance=instance)]
+
+
+def is_single(instance: Instance) -> bool:
+    """Say whether an instance is one frame, which its top level describes."""
+    return (
+        (instance.pixels is None or instance.pixels.frames == 1)
+        and instance.sop_class_uid not in MULTI_FRAME
+        and not _is_mosaic(instance)
+    )
+
+
+def _is_mosaic(instance: Instance) -> bool:
+    """Say whether an instance's one matrix holds several slices beside each other.
+
+    Siemens XA leaves "MOSAIC" in images that it has split into frames already.
+    """
+    single = instance.pixels is not None and instance.pixels.frames == 1
+    is_mr = instance.modality == "MR" and instance.sop_class_uid not in MULTI_FRAME
+    return single and is_mr and is_tiled(instance.acquisition.image_type)
+
+
+def frames_of(instance: Instance, raw: bytes | None = None) -> tuple[Frame, ...]:
+    """Return the frames of an image, in the order of its file.
+
+    Parameters
+    ----------
+    instance : Instance
+        An image that can stand in a stack.
+    raw : bytes, optional
+        The file, at least up to its pixels; read from the disk where not given.
+
+    Raises
+    ------
+    MarkupError
+        Where its frames cannot be told apart or described; the text is the reason.
+    """
+    if is_single(instance):
+        return (only_frame(instance),)
+    if _is_mosaic(instance):
+        return describe_tiles(instance, raw)
+    return describe_frames(instance, raw)

@@ -1,0 +1,11 @@
+"""Contours on the grid of a stack: as labels where pixel centres lie inside, or as polygons.
+
+Nothing is resampled, and nothing is dropped in silence: a contour that lies on no slice is
+counted in the notes, by the number of its ROI.
+"""
+
+from napari_dicom_markup.core.contouring.labelling import RasterizedContours, rasterize
+from napari_dicom_markup.core.contouring.referring import refers_to, shares_frame
+from napari_dicom_markup.core.contouring.tracing import to_polygons
+
+__all__ = ["RasterizedContours", "rasterize", "refers_to", "shares_frame", "to_polygons"]

@@ -1,0 +1,72 @@
+"""From stored to real world values (PS3.3 C.7.6.16.2.11)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_dicom_markup.model.voi import RealWorld
+
+_INTEGERS = (np.uint8, np.uint16, np.int16, np.int32, np.uint32)
+"""Types of exact values, smallest first: as for rescaled ones."""
+
+
+def real_world_dtype(mapping: RealWorld, stored: tuple[int, int] | None) -> np.dtype[Any]:
+    """Return the type of all real world values that an image can have.
+
+    An integer type where every stored value is mapped to an integer, float64 for wider ones;
+    else float32, for what is not mapped is NaN.
+
+    Parameters
+    ----------
+    mapping : RealWorld
+        The mapping.
+    stored : (int, int), optional
+        The least and greatest stored value that the bits stored can say; None for float pixels.
+    """
+    whole = mapping.slope.is_integer() and mapping.intercept.is_integer()
+    if stored is None or mapping.table is not None or not whole:
+        return np.dtype(np.float32)
+    if stored[0] < mapping.first or mapping.last < stored[1]:
+        return np.dtype(np.float32)
+    ends = sorted(n * mapping.slope + mapping.intercept for n in stored)
+    fitting = (t for t in _INTEGERS if np.iinfo(t).min <= ends[0] and ends[1] <= np.iinfo(t).max)
+    return np.dtype(next(fitting, np.float64))
+
+
+def real_world_values(
+    stored: NDArray[Any], mapping: RealWorld, dtype: np.dtype[Any]
+) -> NDArray[Any]:
+    """Return real world values of any shape of stored ones.
+
+    Parameters
+    ----------
+    stored : NDArray
+        Stored values, integer or float.
+    mapping : RealWorld
+        The mapping. In float types, what it does not map is NaN, and so is what overflows.
+    dtype : np.dtype
+        As `real_world_dtype` says.
+    """
+    if dtype.kind in "iu":
+        scaled = stored.astype(np.float64) * mapping.slope + mapping.intercept
+        return np.clip(scaled, np.iinfo(dtype).min, np.iinfo(dtype).max).astype(dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        inside = (stored >= mapping.first) & (stored <= mapping.last)
+        values = _mapped(stored, mapping, inside).astype(dtype)
+    values[~(inside & np.isfinite(values))] = np.nan
+    return values
+
+
+def _mapped(
+    stored: NDArray[Any], mapping: RealWorld, inside: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Return values in float64; those outside the mapping's range mean nothing."""
+    if mapping.table is None:
+        return stored.astype(np.float64) * mapping.slope + mapping.intercept
+    index = np.where(inside, stored, mapping.first).astype(np.float64) - mapping.first
+    return np.take(mapping.table, index.astype(np.int64), mode="clip")

@@ -1,0 +1,185 @@
+"""The attributes that tell volumes apart, and the axes that come of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
+
+from napari_dicom_markup.model.stack import Coordinate, LeadingAxis
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from napari_dicom_markup.model.stack import Acquisition, Frame
+
+    Volumes = Sequence[Sequence[Frame]]
+
+Key: TypeAlias = tuple[float, ...]
+"""What an attribute says of a frame: a number, and what goes with it (b, and its direction)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """An attribute that may tell apart what lies at one position.
+
+    ``axis`` and ``unit`` are those of a key's first number, ``rest`` names its other numbers.
+    Times differ from slice to slice; a time of day is the patient's: its axis counts from the
+    first volume.
+    """
+
+    axis: str
+    unit: str
+    read: Callable[[Acquisition], Key | None]
+    rest: str = ""
+    is_time: bool = False
+    is_time_of_day: bool = False
+
+    def describe(self, key: Key) -> str:
+        """Return a key's number with its axis and unit."""
+        return f"{self.axis} = {key[0]:g}{' ' if self.unit else ''}{self.unit}"
+
+
+def _number(value: float | None) -> Key | None:
+    return None if value is None else (float(value),)
+
+
+def _diffusion(acquisition: Acquisition) -> Key | None:
+    if acquisition.b_value is None:
+        return None
+    return (acquisition.b_value, *(acquisition.b_direction or ()))
+
+
+NAMED = (
+    Part("t", "", lambda a: _number(a.temporal_position)),
+    Part("echo", "ms", lambda a: _number(a.echo_time)),
+    Part("b", "s/mm²", _diffusion, rest="direction"),
+    Part("trigger", "ms", lambda a: _number(a.trigger_time), is_time=True),
+    Part("acquisition", "", lambda a: _number(a.number)),
+    Part("t", "s", lambda a: _number(a.frame_time), is_time=True),
+)
+"""Attributes that name volumes, those first that say most about the physics."""
+
+TIMES_OF_DAY = (
+    Part("t", "s", lambda a: _number(a.acquisition_time), is_time=True, is_time_of_day=True),
+    Part("t", "s", lambda a: _number(a.content_time), is_time=True, is_time_of_day=True),
+)
+
+
+def counter_parts(frame: Frame) -> tuple[Part, ...]:
+    """Return what the frame's object counts its frames by, besides the named attributes."""
+    return tuple(
+        Part(counter.name, counter.unit, partial(_counted, counter.name))
+        for counter in frame.acquisition.counters
+    )
+
+
+def _counted(name: str, acquisition: Acquisition) -> Key | None:
+    values = (counter.value for counter in acquisition.counters if counter.name == name)
+    return _number(next(values, None))
+
+
+def product_axes(
+    keys: Sequence[tuple[Key, ...]], parts: Sequence[Part], volumes: Volumes
+) -> tuple[LeadingAxis, ...]:
+    """Return an axis a part where the keys, in sorted order, fill the product of all; else one.
+
+    The one axis is the first part's; what the others say stands beside it.
+    """
+    values = [sorted({key[n] for key in keys}) for n in range(len(parts))]
+    if len(keys) == math.prod(map(len, values)):
+        whole = volumes if len(parts) == 1 else ()
+        axes = (
+            LeadingAxis(
+                part.axis,
+                part.unit,
+                tuple(key[0] for key in own),
+                _rest(part, own) + beside(whole, *parts),
+            )
+            for part, own in zip(parts, values, strict=True)
+        )
+        return tuple(map(_in_seconds, axes))
+    first = [key[0] for key in keys]
+    others = tuple(
+        Coordinate(part.axis, part.unit, tuple(key[n] for key in keys))
+        for n, part in enumerate(parts)
+        if n > 0
+    )
+    numbers = tuple(key[0] for key in first)
+    return (LeadingAxis(parts[0].axis, parts[0].unit, numbers, _rest(parts[0], first) + others),)
+
+
+def _in_seconds(axis: LeadingAxis) -> LeadingAxis:
+    """Return an axis that counts volumes in time as seconds, where these are known."""
+    counts = {"t": "temporal position", "acquisition": "acquisition"}
+    times = [one for one in axis.coordinates if (one.name, one.unit) == ("t", "s")]
+    if axis.unit or axis.name not in counts or not times:
+        return axis
+    counted = Coordinate(counts[axis.name], "", tuple((value,) for value in axis.values))
+    others = tuple(one for one in axis.coordinates if one is not times[0])
+    values = tuple(value for (value,) in times[0].values)
+    return LeadingAxis("t", "s", values, (counted, *others))
+
+
+def _rest(part: Part, keys: Sequence[Key]) -> tuple[Coordinate, ...]:
+    """Return what goes with the first numbers of keys, where anything does."""
+    if not any(len(key) > 1 for key in keys):
+        return ()
+    return (Coordinate(part.rest, "", tuple(key[1:] for key in keys)),)
+
+
+def beside(volumes: Volumes, *used: Part) -> tuple[Coordinate, ...]:
+    """Return what else differs from volume to volume, and is the same all over each.
+
+    Times are those of each volume's first slice in time, from the first volume on.
+    """
+    if not volumes:
+        return ()
+    parts = (*NAMED, *counter_parts(volumes[0][0]), *TIMES_OF_DAY)
+    found = (_coordinate(volumes, part) for part in parts if part not in used)
+    unique: dict[str, Coordinate] = {}
+    for coordinate in found:
+        if coordinate is not None:
+            unique.setdefault(f"{coordinate.name} {coordinate.unit}", coordinate)
+    return tuple(unique.values())
+
+
+def _coordinate(volumes: Volumes, part: Part) -> Coordinate | None:
+    keys = [[part.read(frame.acquisition) for frame in volume] for volume in volumes]
+    if part.is_time:
+        stated = [[key for key in volume if key is not None] for volume in keys]
+        if any(len(a) < len(b) for a, b in zip(stated, keys, strict=True)):
+            return None
+        starts = [min(volume)[0] for volume in stated]
+        if starts != sorted(set(starts)):
+            return None
+        since = tuple((round(start - starts[0], 6),) for start in starts)
+        return Coordinate(part.axis, part.unit, since)
+    if any(len(set(volume)) > 1 for volume in keys):
+        return None
+    values = tuple(volume[0] or () for volume in keys)
+    return Coordinate(part.axis, part.unit, values) if len(set(values)) > 1 else None
+
+
+def flat_axes(frames: Sequence[Frame]) -> tuple[LeadingAxis, ...]:
+    """Return the axes of an object's frames, in their order, that state no place in a patient.
+
+    What it counts them by, where that fills a grid in this very order; the time, where it rises;
+    else the frames' number.
+    """
+    parts = counter_parts(frames[0])
+    keys = [tuple(part.read(frame.acquisition) or () for part in parts) for frame in frames]
+    varied = [n for n in range(len(parts)) if len({key[n] for key in keys}) > 1]
+    chosen = [tuple(key[n] for n in varied) for key in keys]
+    lengths = [len({key[n] for key in keys}) for n in varied]
+    sorts = chosen == sorted(set(chosen)) and all(all(key) for key in chosen)
+    if varied and sorts and math.prod(lengths) == len(frames):
+        return product_axes(chosen, [parts[n] for n in varied], ())
+    times = [frame.acquisition.frame_time for frame in frames]
+    stated = [time for time in times if time is not None]
+    volumes = [(frame,) for frame in frames]
+    if len(stated) == len(times) and stated == sorted(set(stated)):
+        return (LeadingAxis("t", "s", tuple(stated), beside(volumes, NAMED[-1])),)
+    numbers = tuple(float(k) for k in range(len(frames)))
+    return (LeadingAxis("frame", "", numbers, beside(volumes)),)

@@ -1,0 +1,72 @@
+"""pydicom's reading of headers that are written in unusual ways, as the same nested items."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from typing import TYPE_CHECKING, Any
+
+from napari_dicom_markup.errors import NotDicomError
+from napari_dicom_markup.sources.dicom.multiframe.attributes import ATTRIBUTES
+from napari_dicom_markup.sources.dicom.multiframe.header import EMPTY, Item, little_endian
+from napari_dicom_markup.sources.quiet import quiet_pydicom
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+_BROKEN = (
+    ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError,
+    NotImplementedError, OSError, RecursionError, TypeError, ValueError, struct.error, zlib.error,
+)  # fmt: skip
+"""What pydicom raises at broken files, besides its own errors."""
+
+_DEEPEST = 24
+
+
+def read_with_pydicom(raw: bytes) -> Item:
+    """Return the data set of a file whose end with the pixels may be missing.
+
+    Raises
+    ------
+    NotDicomError
+        pydicom cannot read it.
+
+    """
+    from pydicom import dcmread
+    from pydicom.errors import BytesLengthException, InvalidDicomError
+
+    try:
+        with quiet_pydicom():
+            data_set = dcmread(io.BytesIO(raw), stop_before_pixels=True, force=True)
+            return _item(data_set, 0)
+    except (BytesLengthException, InvalidDicomError, *_BROKEN) as error:
+        message = f"its functional groups cannot be read ({type(error).__name__})"
+        raise NotDicomError(message) from None
+
+
+def _item(data_set: Dataset, depth: int) -> Item:
+    item = Item()
+    big = data_set.original_encoding[1] is False
+    for tag, (keyword, vr) in ATTRIBUTES.items():
+        if tag not in data_set:
+            continue
+        if vr == "SQ":
+            item.sequences.update(_items(data_set, tag, keyword, depth + 1))
+        else:
+            value = data_set.get_item(tag).value
+            item.values[keyword] = _raw(value, vr, big=big)
+    return item
+
+
+def _items(data_set: Dataset, tag: int, keyword: str, depth: int) -> dict[str, tuple[Item, ...]]:
+    value = data_set[tag].value
+    if depth > _DEEPEST or isinstance(value, (bytes, str)) or not value:
+        return {}
+    return {keyword: tuple(_item(one, depth) if len(one) else EMPTY for one in value)}
+
+
+def _raw(value: Any, vr: str, *, big: bool) -> bytes:
+    if isinstance(value, bytes):
+        return little_endian(value, vr) if big else value
+    return b""

@@ -1,0 +1,148 @@
+"""How each frame's stored values become physical ones, by functional groups.
+
+Pixel Value Transformation (PS3.3 C.7.6.16.2.9), Frame VOI LUT (C.7.6.16.2.10) and Real World
+Value Mapping (C.7.6.16.2.11).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from napari_dicom_markup.model.stack import VoiFunction, Window
+from napari_dicom_markup.sources.dicom.multiframe.values import (
+    decimal,
+    decimals,
+    double,
+    text,
+    words,
+)
+
+if TYPE_CHECKING:
+    from napari_dicom_markup.model.stack import Instance, ValueMapping
+    from napari_dicom_markup.sources.dicom.multiframe.groups import Groups
+    from napari_dicom_markup.sources.dicom.multiframe.header import Item
+    from napari_dicom_markup.sources.dicom.multiframe.values import Raw
+
+_TRANSFORMATION, _VOI = "PixelValueTransformationSequence", "FrameVOILUTSequence"
+_UNSPECIFIED = frozenset({"", "US", "UNSPECIFIED"})
+"""Rescale types (PS3.3 C.11.1.1.2) that say nothing about what the values are."""
+
+_UCUM = re.compile(r"[!-~]{1,16}")
+
+
+class _Scale(NamedTuple):
+    """A linear mapping, with its unit; ``meant`` says that this is what the values are."""
+
+    slope: float
+    intercept: float
+    unit: str
+    meant: bool = True
+
+
+def mappings(instance: Instance, groups: Groups) -> list[ValueMapping]:
+    """Return each frame's mapping; what its groups lack is what the top level says."""
+    scales = zip(
+        *(
+            groups.raw(_TRANSFORMATION, keyword)
+            for keyword in ("RescaleSlope", "RescaleIntercept", "RescaleType")
+        ),
+        map(_real_world, _real_world_items(groups)),
+        strict=True,
+    )
+    windows = zip(
+        *(
+            groups.raw(_VOI, keyword)
+            for keyword in (
+                "WindowCenter", "WindowWidth", "WindowCenterWidthExplanation", "VOILUTFunction",
+            )
+        ),
+        strict=True,
+    )  # fmt: skip
+
+    def mapping(row: tuple[tuple[Raw, Raw, Raw, _Scale | None], tuple[Raw, ...]]) -> ValueMapping:
+        (slope, intercept, kind, real), voi = row
+        own = _rescale(instance, slope, intercept, text(kind))
+        return _mapping(instance, own, real, groups.parts.part(_windows, voi))
+
+    return [groups.parts.part(mapping, row) for row in zip(scales, windows, strict=True)]
+
+
+def _rescale(instance: Instance, slope: Raw, intercept: Raw, kind: str) -> _Scale:
+    top = instance.values
+    if slope is None and intercept is None:
+        return _Scale(top.slope, top.intercept, top.unit, meant=bool(top.unit) or top.lut)
+    if instance.modality == "PT" and top.unit and kind in _UNSPECIFIED:
+        unit = top.unit
+    elif kind:
+        unit = "" if kind in _UNSPECIFIED else kind
+    else:
+        unit = "HU" if instance.modality == "CT" else ""
+    return _Scale(decimal(slope) or 1.0, decimal(intercept) or 0.0, unit, meant=bool(unit))
+
+
+def _mapping(
+    instance: Instance, own: _Scale, real: _Scale | None, windows: tuple[Window, ...]
+) -> ValueMapping:
+    """Return the mapping; windows are given in rescaled values, and change with them."""
+    shown = windows or instance.values.windows
+    chosen = own
+    if real is not None and (not own.meant or own[:2] == (1.0, 0.0)):
+        chosen = real
+        shown = tuple(_moved(window, own, real) for window in shown)
+    return replace(
+        instance.values,
+        slope=chosen.slope,
+        intercept=chosen.intercept,
+        unit=chosen.unit,
+        windows=shown,
+    )
+
+
+def _moved(window: Window, old: _Scale, new: _Scale) -> Window:
+    if old[:2] == new[:2]:
+        return window
+    factor = new.slope / old.slope
+    center = (window.center - old.intercept) * factor + new.intercept
+    return replace(window, center=center, width=abs(window.width * factor))
+
+
+def _windows(raw: tuple[Raw, ...]) -> tuple[Window, ...]:
+    """Return the windows of a frame; widths that are none are left out with their centre."""
+    center, width, naming, function = raw
+    names = words(naming)
+    known = text(function)
+    how = VoiFunction(known) if known in VoiFunction.__members__ else VoiFunction.LINEAR
+    pairs = zip(decimals(center), decimals(width), strict=False)
+    return tuple(
+        Window(c, w, names[n] if n < len(names) else "", how)
+        for n, (c, w) in enumerate(pairs)
+        if w > 0
+    )
+
+
+def _real_world_items(groups: Groups) -> list[tuple[Item, ...]]:
+    name = "RealWorldValueMappingSequence"
+    top = groups.top.sequences.get(name, ())
+    return [items or top for items in groups.nested(name)]
+
+
+def _real_world(items: tuple[Item, ...]) -> _Scale | None:
+    """Return the linear mapping to the first unit; None if tables or several lines make it."""
+    scales = [scale for scale in map(_linear, items) if scale is not None]
+    if not scales:
+        return None
+    same_unit = {scale for scale in scales if scale.unit == scales[0].unit}
+    return scales[0] if len(same_unit) == 1 else None
+
+
+def _linear(item: Item) -> _Scale | None:
+    slope = double(item.values.get("RealWorldValueSlope"))
+    intercept = double(item.values.get("RealWorldValueIntercept"))
+    if not slope or intercept is None:
+        return None
+    code = item.only("MeasurementUnitsCodeSequence").values
+    unit = text(code.get("CodeValue"))
+    is_unit = text(code.get("CodingSchemeDesignator")) == "UCUM" and _UCUM.fullmatch(unit)
+    return _Scale(slope, intercept, unit if is_unit and unit != "1" else "")
