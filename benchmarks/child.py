@@ -1,7 +1,8 @@
 """Run one job in a process of its own: ``python child.py MODULE JOB PATH…`` prints JSON.
 
 ``seconds`` is the job, ``imports`` what came before it; ``peak`` the bytes by which the job raised
-the resident memory at most, ``array`` those of the array that it made.
+the resident memory at most, ``array`` those of the array that it made and ``mean`` its values'
+mean, by which to see whether all contenders made the same.
 """
 
 from __future__ import annotations
@@ -25,13 +26,15 @@ def main(module: str, job: str, *paths: str) -> None:
     ready = time.perf_counter()
     result = run()
     end = time.perf_counter()
+    peak = _resident("VmHWM") - before
     print(
         json.dumps(
             {
                 "seconds": end - ready,
                 "imports": ready - start,
-                "peak": _resident("VmHWM") - before,
+                "peak": peak,
                 "array": getattr(result, "nbytes", 0),
+                "mean": float(result.mean(dtype="f8")) if hasattr(result, "mean") else None,
                 "bytes": result if isinstance(result, int) else 0,
             }
         )

@@ -1,4 +1,4 @@
-"""Make the data that is measured: CT series like those of a scanner, from code alone.
+"""Make the CT that is measured, like those of a scanner, from code alone; and others' headers.
 
 The same call writes the same bytes. No patient is in it: anatomy is ellipsoids, the header is
 what scanners write in number, order and size of elements.
@@ -18,10 +18,13 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+Jobs = list[tuple[int, int]]
+"""Number of a file's name, and number of the slice in it."""
 
 SEED = 20261122
 ROOT = "1.2.826.0.1.3680043.8.498.20261122.7"
@@ -35,6 +38,9 @@ NOISES = 8
 """Noise fields that are drawn; each slice takes one, shifted and mirrored its own way."""
 
 SPACING_MM = (1.25, 0.74, 0.74)
+
+TR_S, MR_STEP_MM = 2.0, 3.5
+"""Seconds from volume to volume, and millimetres from slice to slice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,34 +93,40 @@ def make_labels(slices: int = 500, size: int = 512) -> NDArray[np.uint8]:
 
 
 def _write(series: Series, folder: Path, *, hollow: bool = False) -> None:
+    write = _write_hollow if hollow else _write_slices
+    write_shuffled(partial(write, series, folder), folder, series.slices, series.number)
+
+
+def write_shuffled(write: Callable[[Jobs], None], folder: Path, files: int, number: int) -> None:
+    """Let ``write`` write all files of a folder, in names of no order; in processes."""
     folder.mkdir(parents=True)
-    order = np.random.default_rng(SEED + series.number).permutation(series.slices)
+    order = np.random.default_rng(SEED + number).permutation(files)
     jobs = list(enumerate(order.tolist()))
     with ProcessPoolExecutor() as pool:
-        write = _write_hollow if hollow else _write_slices
-        list(pool.map(partial(write, series, folder), (jobs[n::4] for n in range(4))))
+        list(pool.map(write, (jobs[n::4] for n in range(4))))
 
 
-def _write_slices(series: Series, folder: Path, jobs: list[tuple[int, int]]) -> None:
+def _write_slices(series: Series, folder: Path, jobs: Jobs) -> None:
     anatomy = Anatomy(series)
-    header = _header(series)
+    header = ct_header(series)
     for name, k in jobs:
-        raw = _encode(header, series, k, anatomy.stored(k).astype("<i2").tobytes())
+        place_ct(header, series, k)
+        raw = file_bytes(header, anatomy.stored(k).astype("<i2").tobytes())
         (folder / f"IM{name:06d}").write_bytes(raw)
 
 
-def _write_hollow(series: Series, folder: Path, jobs: list[tuple[int, int]]) -> None:
-    header, pixels = _header(series), bytes(2 * series.size**2)
+def _write_hollow(series: Series, folder: Path, jobs: Jobs) -> None:
+    header, pixels = ct_header(series), bytes(2 * series.size**2)
     for name, k in jobs:
-        raw = _encode(header, series, k, pixels)
+        place_ct(header, series, k)
+        raw = file_bytes(header, pixels)
         with (folder / f"IM{name:06d}").open("wb") as stream:
             stream.write(raw[: -len(pixels)])
             stream.truncate(len(raw))
 
 
-def _encode(header: FileDataset, series: Series, k: int, pixels: bytes) -> memoryview:
+def file_bytes(header: FileDataset, pixels: bytes) -> memoryview:
     """Return a file whose last element is the pixels."""
-    _place(header, series, k)
     header.PixelData = pixels
     buffer = io.BytesIO()
     header.save_as(buffer, enforce_file_format=True)
@@ -164,7 +176,8 @@ def _organs(t: float) -> Iterator[tuple[float, float, float, float, float]]:
     yield 0.7, 0, 0.02, 0.8, -300  # the table
 
 
-def _header(series: Series) -> FileDataset:
+def ct_header(series: Series) -> FileDataset:
+    """Return what all slices of a CT series say."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = CTImageStorage
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -172,15 +185,15 @@ def _header(series: Series) -> FileDataset:
     meta.ImplementationVersionName = "BENCHMARK_1"
     meta.SourceApplicationEntityTitle = "CTSCANNER01"
     data = FileDataset("", {}, file_meta=meta, preamble=bytes(128))
-    for keyword, value in _PUBLIC.items():
+    for keyword, value in PUBLIC.items():
         setattr(data, keyword, value)
     data.StudyInstanceUID = f"{ROOT}.1.{(series.number + 3) // 4}"
     data.SeriesInstanceUID = series.uid
     data.FrameOfReferenceUID, data.SeriesNumber = f"{ROOT}.4.{series.number}", series.number
     data.Rows = data.Columns = series.size
-    data.ReferencedStudySequence = [_reference("1.2.840.10008.3.1.2.3.1", f"{ROOT}.5.1")]
-    data.ReferencedImageSequence = [_reference(CTImageStorage, f"{ROOT}.5.{n}") for n in (2, 3)]
-    data.ProcedureCodeSequence = [_code("CTTRUNK", "CT of the trunk")]
+    data.ReferencedStudySequence = [reference("1.2.840.10008.3.1.2.3.1", f"{ROOT}.5.1")]
+    data.ReferencedImageSequence = [reference(CTImageStorage, f"{ROOT}.5.{n}") for n in (2, 3)]
+    data.ProcedureCodeSequence = [code("CTTRUNK", "CT of the trunk")]
     data.RequestAttributesSequence = [_request()]
     block = data.private_block(0x0043, "BENCHMARK PRIVATE 01", create=True)
     for n in range(series.private):
@@ -189,13 +202,31 @@ def _header(series: Series) -> FileDataset:
     return data
 
 
-def _reference(sop_class: str, uid: str) -> Dataset:
+def other_kind(series: Series, sop_class: UID, own: dict[str, object]) -> FileDataset:
+    """Return the header of a CT without what only a CT says, and with what this kind does."""
+    header = ct_header(series)
+    for keyword in _CT_ONLY:
+        delattr(header, keyword)
+    header.SOPClassUID = header.file_meta.MediaStorageSOPClassUID = sop_class
+    header.ReferencedImageSequence = [reference(sop_class, f"{ROOT}.5.{n}") for n in (2, 3)]
+    header.ProcedureCodeSequence = [code("OTHER", "another examination")]
+    for keyword, value in own.items():
+        if value is None:
+            delattr(header, keyword)
+        else:
+            setattr(header, keyword, value)
+    return header
+
+
+def reference(sop_class: str, uid: str) -> Dataset:
+    """Return an item that refers to an instance."""
     item = Dataset()
     item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class, uid
     return item
 
 
-def _code(value: str, meaning: str) -> Dataset:
+def code(value: str, meaning: str) -> Dataset:
+    """Return an item that is a code."""
     item = Dataset()
     item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, "99BENCH", meaning
     return item
@@ -206,11 +237,11 @@ def _request() -> Dataset:
     item.RequestedProcedureDescription = "CT trunk with contrast"
     item.ScheduledProcedureStepDescription = "CT trunk venous phase"
     item.ScheduledProcedureStepID, item.RequestedProcedureID = "SPS1001", "RP1001"
-    item.ScheduledProtocolCodeSequence = [_code("TRUNK", "Trunk, venous phase")]
+    item.ScheduledProtocolCodeSequence = [code("TRUNK", "Trunk, venous phase")]
     return item
 
 
-def _place(data: FileDataset, series: Series, k: int) -> None:
+def place_ct(data: FileDataset, series: Series, k: int) -> None:
     """Write what differs between slices: identity, position, times and the tube current."""
     uid = UID(f"{ROOT}.3.{series.number}.{k + 1}")
     data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = uid
@@ -224,10 +255,11 @@ def _place(data: FileDataset, series: Series, k: int) -> None:
     data.XRayTubeCurrent = 180 + k * 37 % 211
     data.Exposure = 90 + k * 37 % 105
     data.CTDIvol = 7.5 + k * 37 % 211 / 100
-    data.SmallestImagePixelValue, data.LargestImagePixelValue = PADDING, 1400 + k * 13 % 500
+    data.SmallestImagePixelValue = PADDING if data.PixelRepresentation else 0
+    data.LargestImagePixelValue = 1400 + k * 13 % 500
 
 
-_PUBLIC: dict[str, object] = {
+PUBLIC: dict[str, object] = {
     "SpecificCharacterSet": "ISO_IR 100", "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL", "HELIX"],
     "InstanceCreationDate": "20200102", "SOPClassUID": CTImageStorage, "StudyDate": "20200102",
     "SeriesDate": "20200102", "AcquisitionDate": "20200102", "ContentDate": "20200102",
@@ -278,3 +310,65 @@ _PUBLIC: dict[str, object] = {
     "CommentsOnThePerformedProcedureStep": "none", "ConfidentialityCode": "NONE",
 }  # fmt: skip
 """What all slices say; keywords of PS3.6, values as scanners write them, of nobody."""
+
+_CT_ONLY = (
+    "KVP", "DataCollectionDiameter", "ReconstructionDiameter", "DistanceSourceToDetector",
+    "DistanceSourceToPatient", "GantryDetectorTilt", "TableHeight", "RotationDirection",
+    "ExposureTime", "FilterType", "GeneratorPower", "FocalSpots", "ConvolutionKernel",
+    "RevolutionTime", "SingleCollimationWidth", "TotalCollimationWidth", "TableSpeed",
+    "TableFeedPerRotation", "SpiralPitchFactor", "DataCollectionCenterPatient",
+    "ExposureModulationType", "EstimatedDoseSaving", "ReconstructionTargetCenterPatient",
+    "IrradiationEventUID", "RescaleIntercept", "RescaleSlope", "RescaleType",
+    "TemporalPositionIndex", "WindowCenterWidthExplanation",
+)  # fmt: skip
+
+MR: dict[str, object] = {
+    "ImageType": ["ORIGINAL", "PRIMARY", "M", "FFE", "M", "FFE"], "Modality": "MR",
+    "StationName": "MR01", "StudyDescription": "MR BRAIN", "SeriesDescription": "fMRI rest",
+    "BodyPartExamined": "BRAIN", "ProtocolName": "fMRI rest", "ManufacturerModelName": "Bench MR",
+    "ScanOptions": "FS", "ScanningSequence": "EP", "SequenceVariant": "SK",
+    "MRAcquisitionType": "2D", "SequenceName": "epfid2d1_64", "SliceThickness": 3,
+    "SpacingBetweenSlices": MR_STEP_MM, "RepetitionTime": 1000 * TR_S, "EchoTime": 30,
+    "NumberOfAverages": 1, "ImagingFrequency": 127.74, "ImagedNucleus": "1H", "EchoNumbers": 1,
+    "MagneticFieldStrength": 3, "NumberOfPhaseEncodingSteps": 64, "EchoTrainLength": 33,
+    "PercentSampling": 100, "PercentPhaseFieldOfView": 100, "PixelBandwidth": 2368,
+    "ReceiveCoilName": "HEAD 32", "TransmitCoilName": "BODY", "AcquisitionMatrix": [64, 0, 0, 64],
+    "InPlanePhaseEncodingDirection": "COL", "FlipAngle": 77, "VariableFlipAngleFlag": "N",
+    "SAR": 0.06, "dBdt": 0, "LowRRValue": 0, "HighRRValue": 0, "IntervalsAcquired": 0,
+    "IntervalsRejected": 0, "HeartRate": 0, "ReconstructionDiameter": 224,
+    "TemporalResolution": 1000 * TR_S, "PixelSpacing": [3.5, 3.5], "PatientPosition": "HFS",
+    "WindowCenter": 900, "WindowWidth": 1800, "SmallestImagePixelValue": 0,
+    "RescaleIntercept": 0, "RescaleSlope": 1, "RescaleType": "US",
+}  # fmt: skip
+"""What an MR scanner says beside the elements of any series."""
+
+US: dict[str, object] = {
+    "ImageType": ["ORIGINAL", "PRIMARY", "CARDIAC", "0011"], "Modality": "US",
+    "StationName": "US01", "StudyDescription": "ECHO", "SeriesDescription": "4 chambers, colour",
+    "BodyPartExamined": "HEART", "ProtocolName": "Adult echo", "ManufacturerModelName": "Bench US",
+    "InstanceNumber": 1, "AcquisitionNumber": 1, "ContentTime": "101500.000000",
+    "AcquisitionTime": "101500.000000", "InstanceCreationTime": "101500.000000",
+    "FrameTime": 33.333, "CineRate": 30, "RecommendedDisplayFrameRate": 30,
+    "ActualFrameDuration": 33, "EffectiveDuration": 6.7, "PreferredPlaybackSequencing": 0,
+    "StartTrim": 1, "HeartRate": 72, "TransducerData": "S5-1", "ProcessingFunction": "HEART",
+    "DepthOfScanField": 160, "TransducerType": "SECTOR_PHASED", "MechanicalIndex": 1.2,
+    "SamplesPerPixel": 3, "PhotometricInterpretation": "YBR_FULL_422", "PlanarConfiguration": 0,
+    "BitsAllocated": 8, "BitsStored": 8, "HighBit": 7, "PixelRepresentation": 0,
+    "UltrasoundColorDataPresent": 1, "LossyImageCompression": "01",
+    "LossyImageCompressionMethod": "ISO_10918_1", "PixelPaddingValue": None,
+    "ImageOrientationPatient": None, "FrameOfReferenceUID": None,
+    "PositionReferenceIndicator": None, "PixelSpacing": None, "SliceThickness": None,
+    "WindowCenter": None, "WindowWidth": None, "StackID": None, "InStackPositionNumber": None,
+    "PatientPosition": None,
+}  # fmt: skip
+"""What a US scanner says; None is what it has no word for."""
+
+US_REGION: dict[str, object] = {
+    "RegionSpatialFormat": 1, "RegionDataType": 1, "RegionFlags": 2, "RegionLocationMinX0": 0,
+    "RegionLocationMinY0": 20, "RegionLocationMaxX1": 779, "RegionLocationMaxY1": 560,
+    "ReferencePixelX0": 400, "ReferencePixelY0": 0, "PhysicalUnitsXDirection": 3,
+    "PhysicalUnitsYDirection": 3, "ReferencePixelPhysicalValueX": 0.0,
+    "ReferencePixelPhysicalValueY": 0.0, "PhysicalDeltaX": 0.0296, "PhysicalDeltaY": 0.0296,
+    "TransducerFrequency": 3200,
+}  # fmt: skip
+"""One region of the picture, in centimetres."""

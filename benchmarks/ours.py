@@ -32,14 +32,14 @@ def first(ct: Path) -> Callable[[], NDArray[Any]]:
     return read
 
 
-def load(ct: Path) -> Callable[[], NDArray[Any]]:
-    """Read a series into one array of HU."""
+def load(folder: Path) -> Callable[[], NDArray[Any]]:
+    """Read a series into one array of physical values."""
     import numpy as np
 
     from napari_dicom_markup import api
 
     def read() -> NDArray[Any]:
-        (volume,) = api.open(ct).result()
+        (volume,) = api.open(folder).result()
         return np.asarray(volume.array)
 
     return read

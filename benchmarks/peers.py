@@ -50,6 +50,35 @@ def simpleitk_load(ct: Path) -> Callable[[], NDArray[Any]]:
     return read
 
 
+def simpleitk_time_series(mr: Path) -> Callable[[], NDArray[Any]]:
+    """Sort the files by time and place, which SimpleITK does not, and load them as one image."""
+    import SimpleITK as sitk
+
+    def place(path: Path) -> tuple[int, float]:
+        reader = sitk.ImageFileReader()
+        reader.SetFileName(str(path))
+        reader.ReadImageInformation()
+        return int(reader.GetMetaData("0020|0100")), reader.GetOrigin()[2]
+
+    def read() -> NDArray[Any]:
+        places = {path: place(path) for path in _files(mr)}
+        volumes = len({time for time, _ in places.values()})
+        reader = sitk.ImageSeriesReader()
+        reader.SetFileNames([str(path) for path in sorted(places, key=places.__getitem__)])
+        slices = sitk.GetArrayFromImage(reader.Execute())
+        return slices.reshape(volumes, -1, *slices.shape[1:])
+
+    return read
+
+
+def simpleitk_file(folder: Path) -> Callable[[], NDArray[Any]]:
+    """Load a multi-frame file."""
+    import SimpleITK as sitk
+
+    (path,) = _files(folder)
+    return lambda: sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+
+
 def simpleitk_first(ct: Path) -> Callable[[], NDArray[Any]]:
     """Load a series and take its middle slice: there is no shorter way to the right one."""
     read = simpleitk_load(ct)
@@ -90,6 +119,49 @@ def pydicom_load(ct: Path) -> Callable[[], NDArray[Any]]:
         return np.stack([apply_rescale(one.pixel_array, one) for one in slices])
 
     return read
+
+
+def pydicom_time_series(mr: Path) -> Callable[[], NDArray[Any]]:
+    """Read, sort by time and place, and rescale in a loop."""
+    import numpy as np
+    from pydicom import dcmread
+    from pydicom.pixels import apply_rescale
+
+    def read() -> NDArray[Any]:
+        slices = [dcmread(path) for path in _files(mr)]
+        slices.sort(key=lambda s: (s.TemporalPositionIdentifier, s.ImagePositionPatient[2]))
+        volumes = len({one.TemporalPositionIdentifier for one in slices})
+        planes = np.stack([apply_rescale(one.pixel_array, one) for one in slices])
+        return planes.reshape(volumes, -1, *planes.shape[1:])
+
+    return read
+
+
+def pydicom_enhanced(folder: Path) -> Callable[[], NDArray[Any]]:
+    """Read, rescale, and sort the frames by what each says of its place."""
+    import numpy as np
+    from pydicom import dcmread
+    from pydicom.pixels import apply_rescale
+
+    (path,) = _files(folder)
+
+    def read() -> NDArray[Any]:
+        whole = dcmread(path)
+        shared = whole.SharedFunctionalGroupsSequence[0]
+        frames = whole.PerFrameFunctionalGroupsSequence
+        z = [-one.PlanePositionSequence[0].ImagePositionPatient[2] for one in frames]
+        values = apply_rescale(whole.pixel_array, shared.PixelValueTransformationSequence[0])
+        return values if z == sorted(z) else values[np.argsort(z)]
+
+    return read
+
+
+def pydicom_file(folder: Path) -> Callable[[], NDArray[Any]]:
+    """Read a multi-frame file's pixels, colours as RGB."""
+    from pydicom import dcmread
+
+    (path,) = _files(folder)
+    return lambda: dcmread(path).pixel_array
 
 
 def pydicom_first(ct: Path) -> Callable[[], NDArray[Any]]:
@@ -137,6 +209,68 @@ def dicomsdl_load(ct: Path) -> Callable[[], NDArray[Any]]:
     return read
 
 
+def dicomsdl_cine(folder: Path) -> Callable[[], NDArray[Any]]:
+    """Decode frame after frame into one array."""
+    import dicomsdl
+    import numpy as np
+
+    (path,) = _files(folder)
+
+    def read() -> NDArray[Any]:
+        whole = dicomsdl.open(str(path))
+        shape = whole.NumberOfFrames, whole.Rows, whole.Columns, whole.SamplesPerPixel
+        array = np.empty(shape, np.uint8)
+        for k, frame in enumerate(array):
+            whole.copyFrameData(k, frame)
+        return array
+
+    return read
+
+
+def dicomsdl_enhanced(folder: Path) -> Callable[[], NDArray[Any]]:
+    """Read and rescale frame after frame; frames come in the order of the file."""
+    import dicomsdl
+    import numpy as np
+
+    (path,) = _files(folder)
+
+    def read() -> NDArray[Any]:
+        whole = dicomsdl.open(str(path))
+        frames = range(whole.NumberOfFrames)
+        return np.stack([whole.pixelData(k, storedvalue=False) for k in frames])
+
+    return read
+
+
+# highdicom and nibabel
+
+
+def highdicom_enhanced(folder: Path) -> Callable[[], NDArray[Any]]:
+    """Read a multi-frame file as a volume."""
+    from highdicom import imread
+
+    (path,) = _files(folder)
+    return lambda: imread(path).get_volume().array
+
+
+def nibabel_enhanced(folder: Path) -> Callable[[], NDArray[Any]]:
+    """Read a multi-frame file by nibabel's wrapper, which takes it as it does Enhanced MR."""
+    import warnings
+
+    with warnings.catch_warnings(action="ignore"):  # it calls itself experimental
+        from nibabel.nicom.dicomwrappers import MultiframeWrapper
+    from pydicom import dcmread
+
+    (path,) = _files(folder)
+
+    def read() -> NDArray[Any]:
+        wrapper = MultiframeWrapper(dcmread(path))
+        wrapper.affine  # noqa: B018 - made when it is asked for
+        return wrapper.get_data()
+
+    return read
+
+
 # dcm2niix
 
 
@@ -166,7 +300,8 @@ def dcm2niix_load(ct: Path) -> Callable[[], NDArray[Any]]:
     def read() -> NDArray[Any]:
         with tempfile.TemporaryDirectory(dir=ct.parent) as out:
             run(Path(out))
-            return np.asarray(nibabel.load(next(Path(out).glob("*.nii"))).dataobj)
+            image = nibabel.load(next(Path(out).glob("*.nii")), mmap=False)
+            return np.asarray(image.dataobj)
 
     return read
 

@@ -31,6 +31,8 @@ EXPLAINED = {
     "2dd138b373": "four slices with a gap of whole steps: averaged or resampled by the peers",
     "610b593d67": "multi-echo with missing images: the peers pile the echoes up or cut them "
     "otherwise; ours has a stack an echo, each with its own positions",
+    "79f9f7ad2e": "a mosaic without the maker's CSA image header: dcm2niix guesses 64 slices where "
+    "the protocol in the file says 50, and guesses their direction",
     "208eca43ab": "two scouts of different orientation: the peers make one volume of both",
 }
 """Series hash of series_ref.json to the reason why the peers' affine is not ours."""

@@ -90,7 +90,15 @@ def _is_dicom_file(path: Path) -> bool:
 def _read_dicom(path: str | Sequence[str]) -> list[Any]:
     from napari_dicom_markup import api
 
-    return _layers(lambda: api.open_layers(path))
+    return _layers(lambda: api.open_layers(path, _open_layers()))
+
+
+def _open_layers() -> list[Any]:
+    """Return the current viewer's layers: a segmentation may refer to images that are open."""
+    from napari import current_viewer
+
+    viewer = current_viewer()
+    return [] if viewer is None else [layer.as_layer_data_tuple() for layer in viewer.layers]
 
 
 def _read_sidecar(path: str | Sequence[str]) -> list[Any]:
@@ -157,13 +165,8 @@ def write_bundle(path: str, layers: list[Any]) -> list[str]:
 
 def _other_layers(selected: Sequence[Any]) -> list[Any]:
     """Return the current viewer's layers that are not selected, as layer tuples."""
-    from napari import current_viewer
-
-    viewer = current_viewer()
-    if viewer is None:
-        return []
     names = {meta.get("name") for _, meta, _ in selected}
-    return [layer.as_layer_data_tuple() for layer in viewer.layers if layer.name not in names]
+    return [layer for layer in _open_layers() if layer[1].get("name") not in names]
 
 
 def open_phantom() -> list[Any]:

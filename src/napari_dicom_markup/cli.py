@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import tempfile
 import traceback
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 from napari_dicom_markup import api
 from napari_dicom_markup.errors import MarkupError, PartlyPackedError, SourceChangedError
@@ -18,7 +20,8 @@ from napari_dicom_markup.errors import MarkupError, PartlyPackedError, SourceCha
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from napari_dicom_markup.model.stack import Leftover, Scan, Series, Stack
+    from napari_dicom_markup.model.stack import LeadingAxis, Leftover, Scan, Series, Stack
+    from napari_dicom_markup.sources.dicom.codecs import Decoder
 
 T = TypeVar("T")
 
@@ -103,8 +106,22 @@ def _printable(name: str) -> str:
 
 
 @app.command()
-def info(paths: Paths, as_json: AsJson = False) -> None:
+def info(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="DICOM files and folders.", show_default=False)
+    ] = None,
+    codecs: Annotated[
+        bool, typer.Option("--codecs", help="Say which installed decoder decodes what instead.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Say what the files hold: series, stacks, geometry, and what was left over and why."""
+    if codecs:
+        _print_codecs(as_json=as_json)
+        return
+    if not paths:
+        message = "give DICOM files or folders, or --codecs"
+        raise typer.BadParameter(message)
     found = _run(api.scan(paths))
     if as_json:
         typer.echo(json.dumps(_describe(found), indent=1))
@@ -118,6 +135,27 @@ def info(paths: Paths, as_json: AsJson = False) -> None:
     for leftover in left:
         name = _printable(leftover.file.relative)
         console.print(f"  {name}: {_printable(leftover.reason)}", markup=False)
+
+
+def _print_codecs(*, as_json: bool) -> None:
+    """Print the decoder report: transfer syntaxes, and the decoders that were tried on samples."""
+    report = api.codecs()
+    if as_json:
+        typer.echo(json.dumps([asdict(codec) for codec in report], indent=1))
+        return
+    table = Table("transfer syntax", "UID", "decoders, in the order they are asked", box=None)
+    for codec in report:
+        named = [_describe_decoder(decoder) for decoder in codec.decoders]
+        retired = " (retired)" if codec.retired else ""
+        table.add_row(f"{codec.name}{retired}", codec.uid, "; ".join(named) or codec.remedy)
+    Console(highlight=False, width=200).print(table)
+
+
+def _describe_decoder(decoder: Decoder) -> str:
+    name = f"{decoder.name} {decoder.version}"
+    if not decoder.tried:
+        return f"{name} (stands by)"
+    return f"{name} ({'proven' if decoder.proven else 'failed'})"
 
 
 def _leftovers(found: Scan) -> list[Leftover]:
@@ -137,8 +175,22 @@ def _print_series(console: Console, series: Series) -> None:
         unit = f" {values['unit']}" if values["unit"] else ""
         line = f"  stack {stack.index}: {size} ({', '.join(stack.axes)}), {where}"
         console.print(f"{line}, {values['dtype']}{unit}", markup=False)
+        for axis in stack.leading:
+            console.print(f"    {_describe_axis(axis)}", markup=False)
         for report in stack.reports:
             console.print(f"    {report.kind}: {report.message}", markup=False)
+
+
+def _describe_axis(axis: LeadingAxis) -> str:
+    """Return a leading axis in a line: its values, the first of many, and what goes along it."""
+    shown = ", ".join(f"{value:g}" for value in axis.values[:_VALUES_SHOWN])
+    more = ", …" if len(axis.values) > _VALUES_SHOWN else ""
+    unit = f" {axis.unit}" if axis.unit else ""
+    along = ", ".join(one.name for one in axis.coordinates)
+    return f"axis {axis.name}: {shown}{more}{unit}" + (f" (with {along})" if along else "")
+
+
+_VALUES_SHOWN = 8
 
 
 def _describe(found: Scan) -> dict[str, Any]:
@@ -166,15 +218,18 @@ def _describe_stack(stack: Stack) -> dict[str, Any]:
     return {
         "shape": list(stack.shape),
         "axes": list(stack.axes),
+        "leading": [asdict(axis) for axis in stack.leading],
         "spacing_mm": list(stack.geometry.spacing) if stack.geometry.in_mm else None,
         "affine_lps": None if affine is None else affine.tolist(),
-        "files": [_printable(i.file.relative) for i in stack.frames],
+        "files": list(map(_printable, dict.fromkeys(f.file.relative for f in stack.frames))),
+        "frames": len(stack.frames),
         "values": {"dtype": values.dtype, "unit": values.unit, "domain": values.domain},
         "reports": [
             {
                 "kind": str(report.kind),
                 "message": report.message,
                 "files": list(map(_printable, report.files)),
+                "positions_mm": list(report.positions),
             }
             for report in stack.reports
         ],

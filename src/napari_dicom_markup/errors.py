@@ -19,6 +19,10 @@ class DecodeError(MarkupError, ValueError):
     """A frame's pixels cannot be decoded to stored values."""
 
 
+class ValuesError(MarkupError, ValueError):
+    """An image's values cannot be given in the unit that was asked for; the text says why."""
+
+
 class NothingToOpenError(MarkupError, LookupError):
     """The given paths hold no image that can be opened."""
 

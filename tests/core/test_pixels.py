@@ -27,15 +27,15 @@ from napari_dicom_markup.core.pixels import (
     apply_modality_lut,
     apply_palette,
     is_palette,
+    padding_range,
     physical_dtype,
     physical_plane,
     to_physical,
     to_rgb8,
     value_range,
-    voi_limits,
 )
 from napari_dicom_markup.errors import DecodeError
-from napari_dicom_markup.model.stack import ValueMapping, Window, only_frame
+from napari_dicom_markup.model.stack import ValueMapping, only_frame
 from napari_dicom_markup.sources.dicom.frames import decode_frame
 from napari_dicom_markup.sources.dicom.lookup_tables import read_modality_lut, read_palette
 
@@ -216,25 +216,47 @@ def test_the_range_of_colour_and_of_tables_is_that_of_their_type():
     assert value_range([declared(8, lut=True)], np.uint16) == (0, 65535)
 
 
-@pytest.mark.parametrize(
-    ("center", "width", "expected"),
-    [
-        (40.0, 400.0, (-160.0, 239.0)),
-        (0.0, 100.0, (-50.0, 49.0)),
-        (0.0, 2.0, (-1.0, 0.0)),
-        (10.0, 1.0, (9.0, 10.0)),
-        (10.0, 0.5, None),
-        (float("nan"), 10.0, None),
-        (0.0, float("inf"), None),
-    ],
-)
-def test_window_limits_follow_the_linear_voi_function(center, width, expected):
-    instance = declared(windows=(Window(center, width), Window(1.0, 5.0)))
-    assert voi_limits(instance) == expected
+# --- padding ---
 
 
-def test_without_a_window_there_are_no_limits():
-    assert voi_limits(declared()) is None
+def padded_frame(bits, padding, *, photometric="MONOCHROME2", signed=False, limit=None, **values):
+    frame = declared(bits, signed=signed, padding=padding, padding_limit=limit, **values)
+    return dataclasses.replace(
+        frame, pixels=dataclasses.replace(frame.pixels, photometric=photometric)
+    )
+
+
+def shown(stored, frame):
+    return physical_plane(stored.copy(), frame, physical_dtype([frame])).tolist()
+
+
+def test_padding_that_is_bright_is_shown_as_the_darkest_value_of_the_image():
+    frame = padded_frame(16, 65535, intercept=-1024.0)
+    stored = np.array([[65535, 1000], [1100, 65535]], np.uint16)
+    assert shown(stored, frame) == [[-24, -24], [76, -24]]
+
+
+def test_padding_in_an_inverted_image_is_shown_as_its_greatest_value():
+    frame = padded_frame(12, 0, photometric="MONOCHROME1")
+    assert shown(np.array([[0, 7], [9, 0]], np.uint16), frame) == [[9, 7], [9, 9]]
+
+
+def test_padding_may_be_a_range():
+    frame = padded_frame(12, 4000, limit=4095)
+    assert shown(np.array([[4000, 4050, 4095, 3999, 5]], np.uint16), frame) == [[5, 5, 5, 3999, 5]]
+
+
+@pytest.mark.parametrize(("padding", "signed"), [(-2000, True), (0, False)])
+def test_padding_that_is_dark_keeps_its_value(padding, signed):
+    frame = padded_frame(16, padding, signed=signed, intercept=-1024.0)
+    stored = np.array([[padding, 50]], np.int16 if signed else np.uint16)
+    assert shown(stored, frame) == [[padding - 1024, -974]]
+    assert padding_range(frame) == (padding - 1024, padding - 1024)
+
+
+def test_an_image_of_nothing_but_padding_keeps_its_values():
+    frame = padded_frame(16, 65535)
+    assert shown(np.full((2, 2), 65535, np.uint16), frame) == [[65535, 65535]] * 2
 
 
 # --- every real file, against pydicom ---

@@ -26,6 +26,7 @@ from napari_dicom_markup.api.layers import (
     reopen_layers_steps,
     save_layers_steps,
 )
+from napari_dicom_markup.api.marking import Markup, open_markup_steps
 from napari_dicom_markup.api.opening import open_steps, scan_steps, value_domain
 from napari_dicom_markup.api.packing import Bundle
 from napari_dicom_markup.api.packing_paths import Packed, pack_steps
@@ -38,6 +39,8 @@ from napari_dicom_markup.api.restoring import (
     restore_steps,
     verify_steps,
 )
+from napari_dicom_markup.api.values import suv_steps, voi_of
+from napari_dicom_markup.model.pet import SuvKind
 from napari_dicom_markup.model.progress import Step, Steps
 
 if TYPE_CHECKING:
@@ -48,6 +51,8 @@ if TYPE_CHECKING:
     from napari_dicom_markup.api.layers import Layers
     from napari_dicom_markup.model.sidecar import ValueDomain
     from napari_dicom_markup.model.stack import Scan, Stack, Volume
+    from napari_dicom_markup.model.voi import VoiChoice
+    from napari_dicom_markup.sources.dicom.codecs import Codec
     from napari_dicom_markup.sources.layers import Layer
 
     PathLike = str | os.PathLike[str]
@@ -56,17 +61,21 @@ __all__ = [
     "Bundle",
     "Demo",
     "FileReport",
+    "Markup",
     "Outcome",
     "Packed",
     "Reopened",
     "Report",
     "Step",
     "Steps",
+    "SuvKind",
+    "codecs",
     "demo",
     "describe_values",
     "find_sidecar",
     "open",
     "open_layers",
+    "open_markup",
     "pack",
     "phantom_layers",
     "reopen",
@@ -74,7 +83,9 @@ __all__ = [
     "restore",
     "save_layers",
     "scan",
+    "to_suv",
     "verify",
+    "voi_choices",
 ]
 
 
@@ -98,9 +109,50 @@ def open(paths: PathLike | Iterable[PathLike]) -> Steps[tuple[Volume, ...]]:  # 
     return Steps(open_steps(_paths(paths)))
 
 
+def open_markup(
+    paths: PathLike | Iterable[PathLike], *, contours: bool = False
+) -> Steps[tuple[Markup, ...]]:
+    """Open segmentations (SEG) and structure sets (RTSTRUCT) as labels on their images.
+
+    Parameters
+    ----------
+    paths
+        Files and folders that hold them together with the images that they refer to.
+    contours
+        Whether a structure set's contours are returned as polygons too.
+    """
+    return Steps(open_markup_steps(_paths(paths), contours=contours))
+
+
 def describe_values(stack: Stack) -> ValueDomain:
     """Return the type and unit of a stack's physical values, without reading its pixels."""
     return value_domain(stack)
+
+
+def to_suv(volume: Volume, kind: SuvKind = SuvKind.BODY_WEIGHT) -> Steps[Volume]:
+    """Return a PET volume whose values are SUV; the volume given keeps its own.
+
+    Raises
+    ------
+    ValuesError
+        It is no PET, or its headers do not say what SUV needs; the text is the reason.
+    """
+    return Steps(suv_steps(volume, kind))
+
+
+def voi_choices(volume: Volume) -> tuple[VoiChoice, ...]:
+    """Return the VOI windows and LUTs that a volume's middle image offers, as contrast limits."""
+    return voi_of(volume)
+
+
+def codecs(*, thorough: bool = False) -> tuple[Codec, ...]:
+    """Return for each transfer syntax which installed decoders decode it; each is tried.
+
+    ``thorough`` tries those too that run in a process of their own, which takes seconds.
+    """
+    from napari_dicom_markup.sources.dicom.codecs import codec_report
+
+    return codec_report(thorough=thorough)
 
 
 def pack(
@@ -143,9 +195,12 @@ def verify(sidecar: PathLike, against: PathLike | None = None) -> Steps[Report]:
     return Steps(verify_steps(Path(sidecar), None if against is None else Path(against)))
 
 
-def open_layers(paths: PathLike | Iterable[PathLike]) -> Steps[Layers]:
-    """Open as napari layer tuples, with what a reader of the images should be told."""
-    return Steps(open_layers_steps(_paths(paths)))
+def open_layers(paths: PathLike | Iterable[PathLike], around: Iterable[Any] = ()) -> Steps[Layers]:
+    """Open as napari layer tuples, with what a reader of the images should be told.
+
+    ``around`` are layer tuples that are open already: a segmentation may refer to their images.
+    """
+    return Steps(open_layers_steps(_paths(paths), around))
 
 
 def reopen_layers(path: PathLike) -> Steps[Layers]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_dicom_markup.core.stacking.eligible import why_no_frame
@@ -9,6 +10,7 @@ from napari_dicom_markup.errors import MarkupError
 from napari_dicom_markup.model.progress import Step
 from napari_dicom_markup.model.stack import Instance, Leftover, only_frame
 from napari_dicom_markup.sources.dicom.multiframe import describe_frames
+from napari_dicom_markup.sources.dicom.real_world import read_real_world
 from napari_dicom_markup.sources.dicom.tiles import describe_tiles, is_tiled
 from napari_dicom_markup.standard.sop_classes import MULTI_FRAME
 
@@ -31,7 +33,7 @@ def describe_steps(
         if isinstance(one, Leftover):
             entries.append(one)
             continue
-        if not is_single(one):
+        if not is_single(one) or one.values.real_world:
             yield Step(done, len(found), "reading frames")
         entries += _describe(one)
     return entries
@@ -84,7 +86,20 @@ def frames_of(instance: Instance, raw: bytes | None = None) -> tuple[Frame, ...]
         Where its frames cannot be told apart or described; the text is the reason.
     """
     if is_single(instance):
-        return (only_frame(instance),)
+        frame = only_frame(instance)
+        return (_measured(frame, raw) if instance.values.real_world else frame,)
     if _is_mosaic(instance):
         return describe_tiles(instance, raw)
     return describe_frames(instance, raw)
+
+
+def _measured(frame: Frame, raw: bytes | None) -> Frame:
+    """Return a frame with its real world values, unless its rescale gives physical ones already."""
+    values = frame.values
+    if values.lut or (values.slope, values.intercept) != (1.0, 0.0):
+        return frame
+    mapping = read_real_world(frame.instance, raw)
+    if mapping is None:
+        return frame
+    # Windows are for values before the mapping (PS3.3 C.11.2).
+    return replace(frame, values=replace(values, measured=mapping, unit=mapping.unit, windows=()))

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_dicom_markup.api.case import Case
-from napari_dicom_markup.api.opening import open_steps
+from napari_dicom_markup.api.marking import Markup, markup_steps
+from napari_dicom_markup.api.opening import scan_steps, volumes_of, why_nothing
 from napari_dicom_markup.api.packing import Bundle, pack_case
 from napari_dicom_markup.api.reopening import reopen_steps
 from napari_dicom_markup.core.naming import stack_name
-from napari_dicom_markup.core.pixels import value_range, voi_limits
-from napari_dicom_markup.errors import DamagedError, DecodeError
+from napari_dicom_markup.core.pixels import padding_range, value_range
+from napari_dicom_markup.core.voi import window_limits
+from napari_dicom_markup.errors import DamagedError, DecodeError, NothingToOpenError
 from napari_dicom_markup.model.geometry import ReportKind
 from napari_dicom_markup.model.sidecar import SIDECAR_SUFFIX
 from napari_dicom_markup.sinks.layers import Display, image_layer, labels_layer
-from napari_dicom_markup.sources.layers import read_selection
+from napari_dicom_markup.sources.layers import read_selection, volume_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
@@ -44,10 +46,24 @@ class Layers:
     notice: str
 
 
-def open_layers_steps(paths: Iterable[Path]) -> Generator[Step, None, Layers]:
-    """Open every stack under paths as an image layer."""
-    volumes = yield from open_steps(paths)
-    return Layers([image_layer(v, _display(v)) for v in volumes], _notice(volumes))
+def open_layers_steps(
+    paths: Iterable[Path], around: Iterable[Any] = ()
+) -> Generator[Step, None, Layers]:
+    """Open every stack under paths as an image layer, and what marks them as labels layers.
+
+    Segmentations and structure sets may refer to volumes of the layers ``around`` too.
+    """
+    found = yield from scan_steps(paths)
+    volumes = volumes_of(found)
+    others = [volume for layer in around if (volume := volume_of(layer)) is not None]
+    marked = yield from markup_steps(found, [*volumes, *others])
+    if not volumes and not any(markup.labels for markup in marked):
+        raise NothingToOpenError(why_nothing(found, marked))
+    tuples = [image_layer(v, _display(v)) for v in volumes]
+    for markup in marked:
+        if markup.volume is not None:
+            tuples += [labels_layer(labels, markup.volume) for labels in markup.labels]
+    return Layers(tuples, _notice(volumes, marked))
 
 
 def reopen_layers_steps(path: Path) -> Generator[Step, None, Layers]:
@@ -96,7 +112,8 @@ def _display(volume: Volume) -> Display:
     stack, array = volume.stack, volume.array
     if array.ndim > len(stack.shape):
         return Display(name, (0.0, 255.0), (0.0, 255.0))
-    limits = voi_limits(stack.frames[len(stack.frames) // 2])
+    windows = stack.frames[len(stack.frames) // 2].values.windows
+    limits = window_limits(windows[0]) if windows else None
     whole = value_range(stack.frames, array.dtype)
     if limits is None or whole is None or whole[1] - whole[0] > WIDE_RANGE:
         spread, around = _spread(volume)
@@ -116,6 +133,10 @@ def _spread(volume: Volume) -> tuple[tuple[float, float], tuple[float, float]]:
     except (DecodeError, DamagedError):
         return (0.0, 1.0), (0.0, 1.0)
     finite = plane[np.isfinite(plane)]
+    padding = padding_range(volume.stack.frames[len(volume.stack.frames) // 2])
+    if padding is not None:
+        image = finite[(finite < padding[0]) | (finite > padding[1])]
+        finite = image if image.size else finite
     if not finite.size:
         return (0.0, 1.0), (0.0, 1.0)
     low, high = (float(value) for value in np.percentile(finite, (0.5, 99.5)))
@@ -124,7 +145,7 @@ def _spread(volume: Volume) -> tuple[tuple[float, float], tuple[float, float]]:
     return (low, max(high, low + 1e-6 * max(abs(low), 1.0))), (least - width, most + width)
 
 
-def _notice(volumes: Sequence[Volume]) -> str:
+def _notice(volumes: Sequence[Volume], marked: Sequence[Markup]) -> str:
     """Return one short text about geometry and leftovers; it names no file and no patient."""
     lines = [
         f"{stack_name(volume.series, volume.stack)}: {report.message}"
@@ -133,7 +154,9 @@ def _notice(volumes: Sequence[Volume]) -> str:
         if report.kind in _NOTED
     ]
     series = {volume.series.uid: volume.series for volume in volumes}.values()
-    left = sum(len(one.leftovers) for one in series)
+    lines += [f"{markup.kind}: {note}" for markup in marked for note in markup.notes]
+    shown = {markup.file for markup in marked}
+    left = sum(one.file.relative not in shown for each in series for one in each.leftovers)
     if left:
         lines.append(f"{left} files of these series are in no stack: see dicom-markup info")
     return "\n".join(lines)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_dicom_markup.api.marking import Markup
     from napari_dicom_markup.model.progress import Step
     from napari_dicom_markup.model.stack import Scan, Series, SourceFile, Stack
 
@@ -33,9 +34,13 @@ T = TypeVar("T")
 
 
 class VolumeArray(PlaneArray):
-    """The array of a volume; ``volume`` leads from a napari layer back to its originals."""
+    """The array of a volume; ``volume`` leads from a napari layer back to its originals.
+
+    ``frames`` is where its stored values come from.
+    """
 
     volume: Volume
+    frames: Frames
 
 
 class Frames(Protocol):
@@ -49,6 +54,9 @@ class Frames(Protocol):
 
     def read_table(self, frame: Frame) -> Any:
         """Return the palette or Modality LUT of a frame that has one."""
+
+    def raw(self, file: SourceFile) -> bytes | None:
+        """Return a file's bytes, or None where it is a file that can be read."""
 
 
 class DiskFrames:
@@ -77,6 +85,10 @@ class DiskFrames:
         """Return the palette or Modality LUT of a frame that has one."""
         read = read_palette if is_palette(frame) else read_modality_lut
         return read(frame.instance)
+
+    def raw(self, file: SourceFile) -> bytes | None:
+        """Return None: the file can be read where it lies."""
+        return None
 
 
 def _gone(frame: Frame) -> SourceChangedError:
@@ -109,6 +121,10 @@ class MemoryFrames:
         read = read_palette if is_palette(frame) else read_modality_lut
         return read(frame.instance, self._fetch(frame.file))
 
+    def raw(self, file: SourceFile) -> bytes | None:
+        """Return the bytes of an original."""
+        return self._fetch(file)
+
 
 def scan_steps(paths: Iterable[str | os.PathLike[str]]) -> Generator[Step, None, Scan]:
     """Read the headers of all files under ``paths`` and group them into series."""
@@ -140,7 +156,7 @@ def open_steps(
     found = yield from scan_steps(paths)
     volumes = tuple(volumes_of(found))
     if not volumes:
-        raise NothingToOpenError(_why_nothing(found))
+        raise NothingToOpenError(why_nothing(found))
     return volumes
 
 
@@ -153,7 +169,11 @@ def volumes_of(found: Scan) -> list[Volume]:
     ]
 
 
-def _why_nothing(found: Scan) -> str:
+def why_nothing(found: Scan, marked: Sequence[Markup] = ()) -> str:
+    """Return what was found where nothing can be opened."""
+    notes = [f"{markup.kind}: {note}" for markup in marked for note in markup.notes]
+    if notes:
+        return f"no image can be opened here ({'; '.join(notes[:3])})"
     leftovers = [*found.leftovers, *(one for series in found.series for one in series.leftovers)]
     if not leftovers:
         return "there are no files here: choose a folder that holds DICOM files"
@@ -194,8 +214,22 @@ def make_volume(
     shape = (*stack.shape, 3) if colour else stack.shape
     array = VolumeArray(shape, dtype, read, read_all, colour=colour)
     volume = Volume(series, stack, array, sidecar)
-    array.volume = volume
+    array.volume, array.frames = volume, frames
     return volume
+
+
+def frames_behind(volume: Volume) -> Frames:
+    """Return where the stored values of an opened volume come from.
+
+    Raises
+    ------
+    TypeError
+        The volume was made by something else than this package's verbs.
+    """
+    if not isinstance(volume.array, VolumeArray):
+        message = "only volumes that were opened have frames behind them"
+        raise TypeError(message)
+    return volume.array.frames
 
 
 def _unframed(work: Callable[[], T]) -> T:

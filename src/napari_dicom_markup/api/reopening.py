@@ -175,7 +175,8 @@ class _Frames:
         if number not in self._described:
             if instance.pixels is None:
                 return {}
-            raw = None if is_single(instance) else self._originals.fetch(instance.file)
+            plain = is_single(instance) and not instance.values.real_world
+            raw = None if plain else self._originals.fetch(instance.file)
             described = frames_of(instance, raw)
             self._described[number] = {(f.number, f.tile): f for f in described}
         return self._described[number]

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from napari_dicom_markup.core.real_world import real_world_ends, real_world_values
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from napari_dicom_markup.model.stack import Frame, PixelFormat, ValueMapping
 
@@ -36,7 +38,7 @@ def physical_dtype(frames: Iterable[Frame]) -> np.dtype[Any]:
         ones, float32 otherwise; uint8 for colour and palettes, float64 for Double Float Pixel Data.
     """
     low, high = 0, 0
-    for frame in frames:
+    for frame in _distinct(frames):
         if _is_colour(frame):
             return np.dtype(np.uint8)
         if frame.element is not None and frame.element.keyword == "DoubleFloatPixelData":
@@ -47,6 +49,16 @@ def physical_dtype(frames: Iterable[Frame]) -> np.dtype[Any]:
         low, high = min(low, ends[0]), max(high, ends[1])
     fitting = (t for t in _INTEGERS if np.iinfo(t).min <= low and high <= np.iinfo(t).max)
     return np.dtype(next(fitting, np.float64))
+
+
+def _distinct(frames: Iterable[Frame]) -> Iterator[Frame]:
+    """Yield frames of different formats or mappings: thousands share theirs."""
+    seen = set()
+    for frame in frames:
+        key = (id(frame.pixels), id(frame.values), _is_float(frame))
+        if key not in seen:
+            seen.add(key)
+            yield frame
 
 
 def is_palette(frame: Frame) -> bool:
@@ -72,6 +84,10 @@ def _is_float(frame: Frame) -> bool:
 def _integer_ends(frame: Frame) -> tuple[int, int] | None:
     """Return the least and greatest physical value declared, None where one is no integer."""
     values = frame.values
+    if values.measured is not None:
+        return real_world_ends(
+            values.measured, None if _is_float(frame) else stored_range(frame.pixels)
+        )
     if values.lut:
         return 0, np.iinfo(np.uint16).max  # its entries have 16 bits at most (PS3.3 C.11.1)
     if _is_float(frame) or not _is_shift(values):
@@ -119,6 +135,16 @@ def physical_plane(
     ValueError
         Where a table is needed and not given.
     """
+    padded = _padded(stored, frame)
+    plane = _mapped(stored, frame, dtype, table, out)
+    if padded is not None:
+        _fill_background(plane, padded, frame)
+    return plane
+
+
+def _mapped(
+    stored: Array, frame: Frame, dtype: DTypeLike, table: Table | None, out: Array | None
+) -> Array:
     palette = is_palette(frame)
     if palette or (frame.values.lut and stored.ndim == 2):
         if table is None:
@@ -128,7 +154,54 @@ def physical_plane(
         return _filled(apply(stored, table), dtype, out)
     if stored.ndim > 2:
         return to_rgb8(stored, frame.pixels.bits_stored, out)
+    if frame.values.measured is not None:
+        measured = real_world_values(stored, frame.values.measured, np.dtype(dtype))
+        return _filled(measured, dtype, out)
     return to_physical(stored, frame.values, dtype, out)
+
+
+def is_padding(stored: Array, values: ValueMapping) -> NDArray[np.bool_]:
+    """Return where stored values are padding (PS3.3 C.7.5.1.1.2): one value, or a range of them."""
+    if values.padding is None:
+        return np.zeros(stored.shape, np.bool_)
+    limit = values.padding if values.padding_limit is None else values.padding_limit
+    ends = (values.padding, limit)
+    found: NDArray[np.bool_] = (stored >= min(ends)) & (stored <= max(ends))
+    return found
+
+
+def padding_range(frame: Frame) -> tuple[float, float] | None:
+    """Return the least and greatest physical value of padding, None where it has none."""
+    values = frame.values
+    if values.padding is None or values.lut or values.measured or _is_colour(frame):
+        return None
+    limit = values.padding if values.padding_limit is None else values.padding_limit
+    ends = [end * values.slope + values.intercept for end in (values.padding, limit)]
+    return min(ends), max(ends)
+
+
+def _padded(stored: Array, frame: Frame) -> NDArray[np.bool_] | None:
+    """Return where padding would be shown bright, None where there is none.
+
+    Padding that is the least that the bits can say, or below 0, is dark already: it stays. In a
+    MONOCHROME1 image the greatest is dark.
+    """
+    padding, inverted = frame.values.padding, frame.pixels.photometric == "MONOCHROME1"
+    if padding is None or stored.ndim > 2 or stored.dtype.kind not in "iu" or _is_colour(frame):
+        return None
+    ends = {padding, frame.values.padding_limit or padding}
+    dark = min(ends) >= stored_range(frame.pixels)[1] if inverted else max(ends) <= 0
+    if dark:
+        return None
+    found = is_padding(stored, frame.values)
+    return found if found.any() and not found.all() else None
+
+
+def _fill_background(plane: Array, padded: NDArray[np.bool_], frame: Frame) -> None:
+    """Give padding the darkest value of the image beside it, in place."""
+    image = plane[~padded]
+    inverted = frame.pixels.photometric == "MONOCHROME1"
+    plane[padded] = image.max() if inverted else image.min()
 
 
 def to_physical(
@@ -232,7 +305,7 @@ def value_range(frames: Iterable[Frame], dtype: DTypeLike) -> tuple[float, float
     is that of its type, colour's 0 to 255.
     """
     low, high = math.inf, -math.inf
-    for frame in frames:
+    for frame in _distinct(frames):
         ends = _declared_ends(frame, np.dtype(dtype))
         if ends is None:
             return None
@@ -243,6 +316,8 @@ def value_range(frames: Iterable[Frame], dtype: DTypeLike) -> tuple[float, float
 def _declared_ends(frame: Frame, dtype: np.dtype[Any]) -> tuple[float, float] | None:
     if _is_colour(frame):
         return 0.0, 255.0
+    if frame.values.measured is not None:
+        return None
     if frame.values.lut:
         return 0.0, float(np.iinfo(dtype if dtype.kind in "iu" else np.uint16).max)
     if _is_float(frame):
@@ -252,18 +327,3 @@ def _declared_ends(frame: Frame, dtype: np.dtype[Any]) -> tuple[float, float] | 
     ends = low * slope + intercept, high * slope + intercept
     most = float(np.finfo(dtype).max) if dtype.kind == "f" else math.inf
     return ends if max(map(abs, ends)) <= most else None
-
-
-def voi_limits(frame: Frame) -> tuple[float, float] | None:
-    """Return the physical values shown black and white by the first window, None without one.
-
-    The linear function of PS3.3 C.11.2.1.2: from c - 0.5 - (w - 1)/2 to c - 0.5 + (w - 1)/2.
-    A width of 1 is a threshold, black up to c - 0.5: for integers that is from c - 1 to c.
-    """
-    if not frame.values.windows:
-        return None
-    center, width = frame.values.windows[0].center, frame.values.windows[0].width
-    if not (math.isfinite(center) and math.isfinite(width)) or width < 1:
-        return None
-    half = (width - 1) / 2 or 0.5
-    return center - 0.5 - half, center - 0.5 + half

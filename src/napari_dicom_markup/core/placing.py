@@ -233,9 +233,8 @@ class _Spots:
 
     def refusal(self) -> str:
         """Return why no frame has a place."""
-        if not self._misfits:
-            return "it describes no frames, so there is nothing to place"
-        return f"it does not fit these images: {'; '.join(self._counted())}"
+        reasons = [*self._segmentation.notes, *self._counted()] or ["it has no frames"]
+        return f"it does not fit these images: {'; '.join(reasons)}"
 
     def _counted(self) -> list[str]:
         return [f"{count} frames {why}" for why, count in sorted(self._misfits.items())]

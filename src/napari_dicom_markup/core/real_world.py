@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,15 +12,9 @@ if TYPE_CHECKING:
 
     from napari_dicom_markup.model.voi import RealWorld
 
-_INTEGERS = (np.uint8, np.uint16, np.int16, np.int32, np.uint32)
-"""Types of exact values, smallest first: as for rescaled ones."""
 
-
-def real_world_dtype(mapping: RealWorld, stored: tuple[int, int] | None) -> np.dtype[Any]:
-    """Return the type of all real world values that an image can have.
-
-    An integer type where every stored value is mapped to an integer, float64 for wider ones;
-    else float32, for what is not mapped is NaN.
+def real_world_ends(mapping: RealWorld, stored: tuple[int, int] | None) -> tuple[int, int] | None:
+    """Return the least and the greatest real world value, where all are integers.
 
     Parameters
     ----------
@@ -27,15 +22,19 @@ def real_world_dtype(mapping: RealWorld, stored: tuple[int, int] | None) -> np.d
         The mapping.
     stored : (int, int), optional
         The least and greatest stored value that the bits stored can say; None for float pixels.
+
+    Returns
+    -------
+    (int, int), optional
+        None where some stored value is mapped to a fraction, or not at all.
     """
     whole = mapping.slope.is_integer() and mapping.intercept.is_integer()
     if stored is None or mapping.table is not None or not whole:
-        return np.dtype(np.float32)
+        return None
     if stored[0] < mapping.first or mapping.last < stored[1]:
-        return np.dtype(np.float32)
+        return None
     ends = sorted(n * mapping.slope + mapping.intercept for n in stored)
-    fitting = (t for t in _INTEGERS if np.iinfo(t).min <= ends[0] and ends[1] <= np.iinfo(t).max)
-    return np.dtype(next(fitting, np.float64))
+    return (int(ends[0]), int(ends[1])) if math.isfinite(ends[1] - ends[0]) else None
 
 
 def real_world_values(
@@ -50,7 +49,7 @@ def real_world_values(
     mapping : RealWorld
         The mapping. In float types, what it does not map is NaN, and so is what overflows.
     dtype : np.dtype
-        As `real_world_dtype` says.
+        Integer where `real_world_ends` are, else a float type.
     """
     if dtype.kind in "iu":
         scaled = stored.astype(np.float64) * mapping.slope + mapping.intercept

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dicom_markup.model.geometry import GeometryReport, StackGeometry, Vector
+from napari_dicom_markup.model.voi import RealWorld
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,8 @@ class ValueMapping:
     ``lut``, ``palette`` and ``real_world`` say that the object carries a Modality LUT Sequence, a
     palette or a Real World Value Mapping Sequence, which are read when a frame is decoded.
     ``padding`` is PixelPaddingValue, and ``padding_limit`` PixelPaddingRangeLimit: stored values
-    between them are no image.
+    between them are no image. ``measured`` is the real world value mapping where that is applied,
+    instead of slope and intercept.
     """
 
     slope: float = 1.0
@@ -98,6 +100,7 @@ class ValueMapping:
     padding: int | None = None
     padding_limit: int | None = None
     real_world: bool = False
+    measured: RealWorld | None = None
     windows: tuple[Window, ...] = ()
 
 
@@ -134,6 +137,7 @@ class Acquisition:
     ``frame_time`` is in seconds since the first frame of its object. ``component`` is
     ComplexImageComponent (PS3.3 C.8.13.3.1.2), ``counters`` whatever else an object counts its
     frames by (the vectors of NM, dimension indices), in the order that it states.
+    ``temporal_positions`` is NumberOfTemporalPositions.
     """
 
     image_type: tuple[str, ...] = ()
@@ -150,6 +154,7 @@ class Acquisition:
     component: str = ""
     stack_id: str = ""
     counters: tuple[Counter, ...] = ()
+    temporal_positions: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,27 +49,27 @@ def read_selection(selected: Sequence[Layer], others: Iterable[Layer] = ()) -> S
     LabelsError
         A labels layer holds something else than integers.
     """
-    images = [volume for layer in selected if (volume := _volume(layer)) is not None]
-    foreign = [layer for layer in selected if layer[2] == "image" and _volume(layer) is None]
+    images = [volume for layer in selected if (volume := volume_of(layer)) is not None]
+    foreign = [layer for layer in selected if layer[2] == "image" and volume_of(layer) is None]
     if foreign:
         message = (
             f"{len(foreign)} of the selected image layers were not opened from DICOM: "
             "select only images opened by DICOM markup, and labels painted on them"
         )
         raise SelectionError(message)
-    around = [layer for layer in others if _volume(layer) is not None]
+    around = [layer for layer in others if volume_of(layer) is not None]
     labels: dict[int, list[Labels]] = {}
     found = list(images)
     for layer in selected:
         if layer[2] == "labels":
-            volume = _find_image(layer, [one for one in selected if _volume(one)], around)
+            volume = _find_image(layer, [one for one in selected if volume_of(one)], around)
             labels.setdefault(volume.stack.index, []).append(_read_labels(layer))
             found.append(volume)
     _check_one_series(found)
     return Selection(found[0], {volume.stack.index: volume for volume in images}, labels)
 
 
-def _volume(layer: Layer) -> Volume | None:
+def volume_of(layer: Layer) -> Volume | None:
     """Return the volume of a layer whose data are still the array that it was opened with."""
     volume = getattr(layer[0], "volume", None)
     return volume if isinstance(volume, Volume) else None
@@ -94,7 +94,7 @@ def _origin(volume: Volume) -> tuple[Path | None, tuple[SourceFile, ...]]:
 
 def _find_image(labels: Layer, selected: Sequence[Layer], around: Sequence[Layer]) -> Volume:
     for layers in (selected, around):
-        volumes = [v for layer in layers if (v := _volume(layer)) and _same_grid(labels, layer)]
+        volumes = [v for layer in layers if (v := volume_of(layer)) and _same_grid(labels, layer)]
         distinct = {(_origin(v), v.stack.index): v for v in volumes}
         if len(distinct) > 1:
             message = (
@@ -113,7 +113,7 @@ def _find_image(labels: Layer, selected: Sequence[Layer], around: Sequence[Layer
 
 def _same_grid(labels: Layer, image: Layer) -> bool:
     """Say whether labels lie on an image's voxels, with or without its leading axis."""
-    volume = _volume(image)
+    volume = volume_of(image)
     if volume is None:
         return False
     shape = tuple(labels[0].shape)

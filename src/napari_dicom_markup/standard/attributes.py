@@ -63,6 +63,7 @@ ATTRIBUTES = (
     Attribute("ImageOrientationPatient", 0x0020_0037, "DS"),
     Attribute("FrameOfReferenceUID", 0x0020_0052, "UI"),
     Attribute("TemporalPositionIdentifier", 0x0020_0100, "IS"),
+    Attribute("NumberOfTemporalPositions", 0x0020_0105, "IS"),
     Attribute("NominalPercentageOfCardiacPhase", 0x0020_9241, "FL"),
     Attribute("SamplesPerPixel", 0x0028_0002, "US"),
     Attribute("PhotometricInterpretation", 0x0028_0004, "CS"),

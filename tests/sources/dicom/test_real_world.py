@@ -18,7 +18,7 @@ from tests.data import CORPUS, build_image, image_of, needs_corpus
 if TYPE_CHECKING:
     from napari_dicom_markup.model.voi import RealWorld
 
-from napari_dicom_markup.core.real_world import real_world_dtype, real_world_values
+from napari_dicom_markup.core.real_world import real_world_values
 from napari_dicom_markup.errors import DecodeError
 from napari_dicom_markup.sources.dicom.pet import read_pet_facts
 from napari_dicom_markup.sources.dicom.real_world import read_real_world
@@ -95,7 +95,7 @@ def test_a_table_maps_each_stored_value(syntax):
     assert found is not None
     assert found.table is not None
     values = real_world_values(
-        np.array([-1, 0, 1], np.int16), found, real_world_dtype(found, (-32768, 32767))
+        np.array([-1, 0, 1], np.int16), found, np.dtype(np.float32)
     )
     np.testing.assert_array_equal(values, np.float32([0.5, -1.0, 7.25]))
 

@@ -68,7 +68,7 @@ def test_frames_of_real_files_are_those_of_pydicom(path: Path) -> None:
     found = read(path)
     if path.stem.endswith("tiled_full"):
         assert found.frames == ()
-        assert "not described" in found.notes[0]
+        assert "tiles of a slide" in found.notes[0]
         return
     data = read_quietly(path)
     assert np.array_equal(all_frames(found), data.pixel_array.reshape(-1, data.Rows, data.Columns))
@@ -218,6 +218,28 @@ def test_the_palette_of_a_label_map_colours_its_segments() -> None:
 
 
 @needs_corpus
+def test_frames_name_the_image_and_its_frame_that_they_are_of() -> None:
+    path = HIGHDICOM_FILES / "seg_image_sm_numbers.dcm"
+    found = read(path)
+    groups = read_quietly(path).PerFrameFunctionalGroupsSequence
+    for frame, group in zip(found.frames, groups, strict=True):
+        source = group.DerivationImageSequence[0].SourceImageSequence[0]
+        (reference,) = frame.references
+        assert reference.sop_instance_uid == source.ReferencedSOPInstanceUID
+        assert reference.frame == source.ReferencedFrameNumber - 1
+        assert reference.sop_instance_uid in found.images.instance_uids
+    assert len(found.images.series_uids) == 1
+
+
+def test_frames_that_are_not_described_are_counted(liver: Dataset, tmp_path: Path) -> None:
+    liver.NumberOfFrames = 5
+    liver.PixelData = liver.PixelData * 5
+    found = read(saved(liver, tmp_path / "seg.dcm"))
+    assert len(found.frames) == 3
+    assert found.notes == ("2 of its 5 frames are not described and were left out",)
+
+
+@needs_corpus
 def test_a_fractional_object_says_of_what() -> None:
     found = read(HIGHDICOM_FILES / "seg_image_ct_true_fractional.dcm")
     assert found.kind is SegmentationKind.FRACTIONAL
@@ -314,6 +336,17 @@ def test_more_items_than_any_header_has_are_not_parsed(
         read(path)
     instance = segmentation_instance(path)
     instance = replace(instance, element=PixelElement("PixelData", reader.MOST_HEADER + 1, 2))
+    with pytest.raises(NotDicomError, match="larger than any"):
+        read_segmentation(instance)
+
+
+def test_a_header_of_empty_items_is_not_parsed(liver: Dataset, tmp_path: Path) -> None:
+    path = saved(liver, tmp_path / "seg.dcm")
+    raw = path.read_bytes()
+    groups = raw.index(b"\x00\x52\x30\x92SQ")
+    items = b"\xfe\xff\x00\xe0\0\0\0\0" * 200_000
+    instance = segmentation_instance(path)  # as a scan makes it, which parses no sequences
+    path.write_bytes(raw[: groups + 8] + b"\xff" * 4 + items)
     with pytest.raises(NotDicomError, match="larger than any"):
         read_segmentation(instance)
 

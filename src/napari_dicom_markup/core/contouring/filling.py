@@ -27,7 +27,7 @@ Files state two or three decimals of a millimetre, which is no better; and corne
 on pixel centres do.
 """
 
-CROSSINGS_AT_ONCE = 1 << 22
+CROSSINGS_AT_ONCE = 1 << 20
 """So many crossings of edges and rows are held at a time, whatever a file holds."""
 
 

@@ -1,6 +1,6 @@
 """Several closed contours of one ROI on one slice: parts, holes, islands in holes.
 
-CLOSEDPLANAR_XOR says that contours are combined by exclusive or (PS3.3 C.8.8.6.3, since 2019).
+CLOSEDPLANAR_XOR says that contours are combined by exclusive or (PS3.3 C.8.8.6.3, not in 2018e).
 CLOSED_PLANAR says nothing about holes but by the keyhole technique; yet most systems write an
 outline inside another for a hole, and rt-utils, dcmrtstruct2nii and platipy read all contours by
 exclusive or, while others join them all and so fill holes. Exclusive or is right for parts that

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from typing import TYPE_CHECKING, TypeAlias
 
 from napari_dicom_markup.model.stack import Coordinate, LeadingAxis
@@ -168,14 +169,9 @@ def flat_axes(frames: Sequence[Frame]) -> tuple[LeadingAxis, ...]:
     What it counts them by, where that fills a grid in this very order; the time, where it rises;
     else the frames' number.
     """
-    parts = counter_parts(frames[0])
-    keys = [tuple(part.read(frame.acquisition) or () for part in parts) for frame in frames]
-    varied = [n for n in range(len(parts)) if len({key[n] for key in keys}) > 1]
-    chosen = [tuple(key[n] for n in varied) for key in keys]
-    lengths = [len({key[n] for key in keys}) for n in varied]
-    sorts = chosen == sorted(set(chosen)) and all(all(key) for key in chosen)
-    if varied and sorts and math.prod(lengths) == len(frames):
-        return product_axes(chosen, [parts[n] for n in varied], ())
+    axes = _counted_axes(frames)
+    if axes:
+        return axes
     times = [frame.acquisition.frame_time for frame in frames]
     stated = [time for time in times if time is not None]
     volumes = [(frame,) for frame in frames]
@@ -183,3 +179,23 @@ def flat_axes(frames: Sequence[Frame]) -> tuple[LeadingAxis, ...]:
         return (LeadingAxis("t", "s", tuple(stated), beside(volumes, NAMED[-1])),)
     numbers = tuple(float(k) for k in range(len(frames)))
     return (LeadingAxis("frame", "", numbers, beside(volumes)),)
+
+
+def _counted_axes(frames: Sequence[Frame]) -> tuple[LeadingAxis, ...]:
+    """Return an axis a counter where they fill a grid in the frames' order; else none.
+
+    Their values stand in the order in which they appear: a detector may turn backwards.
+    """
+    parts = counter_parts(frames[0])
+    read = [[part.read(frame.acquisition) for frame in frames] for part in parts]
+    varied = [n for n, keys in enumerate(read) if len(set(keys)) > 1]
+    if not varied or any(None in read[n] for n in varied):
+        return ()
+    values = [list(dict.fromkeys(read[n])) for n in varied]
+    places = [[own.index(key) for key in read[n]] for n, own in zip(varied, values, strict=True)]
+    if list(zip(*places, strict=True)) != list(product(*(range(len(own)) for own in values))):
+        return ()
+    return tuple(
+        LeadingAxis(parts[n].axis, parts[n].unit, tuple(key[0] for key in own if key))
+        for n, own in zip(varied, values, strict=True)
+    )

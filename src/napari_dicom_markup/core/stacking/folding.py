@@ -150,6 +150,7 @@ def _fold_by_time(planes: Planes, part: Part) -> list[Folded]:
 def _fold_by_rank(planes: Planes) -> list[Folded]:
     """Fold by InstanceNumber where nothing else tells the frames of a plane apart.
 
+    They are volumes in time where they say that there are as many (NumberOfTemporalPositions).
     Where planes hold different numbers, a rank may mix volumes: each is kept apart.
     """
     ordered = [sorted(plane, key=rank) for plane in planes]
@@ -159,7 +160,9 @@ def _fold_by_rank(planes: Planes) -> list[Folded]:
     )
     if min(counts) == max(counts):
         values = tuple(float(k) for k in range(len(ranks)))
-        return [Folded(ranks, (LeadingAxis(REPEAT, "", values, beside(ranks)),))]
+        stated = {frame.acquisition.temporal_positions for plane in planes for frame in plane}
+        name = "t" if stated == {len(ranks)} else REPEAT
+        return [Folded(ranks, (LeadingAxis(name, "", values, beside(ranks)),))]
     place = "positions in the order of InstanceNumber: which volume lacks slices cannot be told"
     return [Folded((one,), (), f"{len(one)} of {len(planes)} {place}") for one in ranks]
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _ACQUISITION = picker(
     "ImageType", "AcquisitionNumber", "InstanceNumber", "TemporalPositionIdentifier", "EchoTime",
     "TriggerTime", "AcquisitionTime", "ContentTime", "NominalPercentageOfCardiacPhase",
+    "NumberOfTemporalPositions",
 )  # fmt: skip
 _COMPONENT = picker("ComplexImageComponent", "GeParametersCreator", "GeImageComponent")
 _DIFFUSION = picker(
@@ -41,7 +42,7 @@ _DIFFUSION = picker(
 def read_acquisition(raw: Sequence[Raw], shared: Shared) -> Acquisition:
     """Return what a header's raw values say of the acquisition."""
     key = _ACQUISITION(raw)
-    image_type, number, instance, temporal, echo, trigger, acquired, content, cardiac = key
+    image_type, number, instance, temporal, echo, trigger, acquired, content, *more = key
     b_value, direction = shared.part(_diffusion, _DIFFUSION(raw))
     return Acquisition(
         shared.part(_image_type, image_type),
@@ -55,7 +56,8 @@ def read_acquisition(raw: Sequence[Raw], shared: Shared) -> Acquisition:
         shared.part(as_seconds, content),
         b_direction=direction,
         component=shared.part(_component, _COMPONENT(raw)),
-        counters=shared.part(_cardiac_phase, cardiac),
+        counters=shared.part(_cardiac_phase, more[0]),
+        temporal_positions=shared.part(as_integer, more[1]),
     )
 
 

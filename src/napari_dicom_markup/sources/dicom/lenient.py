@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
 def pydicom_errors() -> tuple[type[Exception], ...]:
     """Return what pydicom raises at a data set that it does not understand."""
-    from pydicom.errors import InvalidDicomError
+    from pydicom.errors import BytesLengthException, InvalidDicomError
 
-    return (*CODEC_ERRORS, InvalidDicomError, AssertionError, RecursionError)
+    own = (BytesLengthException, InvalidDicomError)
+    return (*CODEC_ERRORS, *own, AssertionError, RecursionError)
 
 
 def get(data_set: Dataset | None, keyword: str) -> Any:

@@ -73,8 +73,8 @@ def read_modality_lut(instance: Instance, raw: bytes | memoryview | None = None)
     data_set = _read(instance, raw, ["ModalityLUTSequence"])
     try:
         item = data_set.ModalityLUTSequence[0]
-        count, first, bits = _descriptor(item.LUTDescriptor, instance)
-        return first, _entries(item.LUTData, count, bits, big_endian=_is_big_endian(data_set))
+        count, first, bits = read_descriptor(item.LUTDescriptor, instance)
+        return first, read_entries(item.LUTData, count, bits, big_endian=is_big_endian(data_set))
     except (AttributeError, LookupError, TypeError, ValueError):
         message = f"{instance.file.relative}: its Modality LUT is missing or damaged"
         raise DecodeError(message) from None
@@ -89,11 +89,12 @@ def _read(instance: Instance, raw: bytes | memoryview | None, names: list[str]) 
     return dcmread(source, force=True, stop_before_pixels=True, specific_tags=[*names])
 
 
-def _is_big_endian(data_set: Dataset) -> bool:
+def is_big_endian(data_set: Dataset) -> bool:
+    """Say whether a data set that was read was written in big-endian order."""
     return data_set.original_encoding[1] is False
 
 
-def _descriptor(value: Any, instance: Instance) -> tuple[int, int, int]:
+def read_descriptor(value: Any, instance: Instance) -> tuple[int, int, int]:
     """Return (number of entries, first value mapped, bits an entry), all of them unambiguous.
 
     A count of 0 means 65536, and the VR of count and first value may be US or SS.
@@ -105,7 +106,7 @@ def _descriptor(value: Any, instance: Instance) -> tuple[int, int, int]:
     return count % _ENTRIES or _ENTRIES, first, bits
 
 
-def _entries(value: Any, count: int, bits: int, *, big_endian: bool) -> NDArray[Any]:
+def read_entries(value: Any, count: int, bits: int, *, big_endian: bool) -> NDArray[Any]:
     """Return the entries; of 8 bits each they may be packed two a word, or stand one a word."""
     if not isinstance(value, bytes):
         words = np.asarray(value, dtype=np.int64).reshape(-1) % _ENTRIES
@@ -113,6 +114,9 @@ def _entries(value: Any, count: int, bits: int, *, big_endian: bool) -> NDArray[
     word = np.dtype(">u2" if big_endian else "<u2")
     if len(value) >= 2 * count:
         return _checked(np.frombuffer(value, word, count).astype(np.uint16), count)
+    if bits > 8 and len(value) - count not in {0, 1}:
+        message = "the table is cut off"
+        raise ValueError(message)
     packed = np.frombuffer(value[: len(value) // 2 * 2], word).astype("<u2").view(np.uint8)
     return _checked(packed, count)
 
@@ -133,11 +137,11 @@ def _checked(entries: NDArray[Any], count: int) -> NDArray[Any]:
 
 def _palette_channel(data_set: Dataset, instance: Instance, colour: str) -> Table:
     name = f"{colour}PaletteColorLookupTable"
-    count, first, bits = _descriptor(data_set[f"{name}Descriptor"].value, instance)
-    big_endian = _is_big_endian(data_set)
+    count, first, bits = read_descriptor(data_set[f"{name}Descriptor"].value, instance)
+    big_endian = is_big_endian(data_set)
     if f"{name}Data" in data_set:
         value = data_set[f"{name}Data"].value
-        return first, _entries(value, count, bits, big_endian=big_endian)
+        return first, read_entries(value, count, bits, big_endian=big_endian)
     value = data_set[f"Segmented{name}Data"].value
     return first, _checked(_expanded(value, bits, big_endian=big_endian), count)
 

@@ -51,6 +51,9 @@ MOST_ITEMS = 1 << 20
 MOST_HEADER = 1 << 28
 """Bytes that a header may take (256 MiB); pydicom takes a multiple of them as memory."""
 
+LEAST_ITEM = 24
+"""Bytes of a real item with its share of a sequence: two headers of 8 and one element."""
+
 _LOSSY = frozenset({ts.JPEG_BASELINE, ts.JPEG_EXTENDED, ts.JPEG_LS_NEAR})
 _INFLATED_RATIO = 100
 _ITEM = b"\xfe\xff\x00\xe0"
@@ -122,7 +125,7 @@ def _before_pixels(file: FileIO, instance: Instance) -> bytes:
 
 def _check_items(raw: bytes, instance: Instance) -> None:
     """Refuse more items than real headers have, before pydicom makes an object of each."""
-    if raw.count(_ITEM) > MOST_ITEMS:
+    if raw.count(_ITEM) > min(MOST_ITEMS, len(raw) // LEAST_ITEM):
         raise _too_large(instance)
 
 
@@ -258,7 +261,9 @@ def _frames(
     )
     if not groups and count == 1 and shared is not None:
         found = (_frame(0, shared, None, kind),)
-    if len(groups) > count:
+    if not groups and lenient.text(data_set, "DimensionOrganizationType") == "TILED_FULL":
+        odd = f"its {count} frames are the tiles of a slide, which this version does not place"
+    elif len(groups) > count:
         odd = f"it describes {len(groups)} frames, of which its pixel data hold {count}"
     elif len(found) < count:
         odd = f"{count - len(found)} of its {count} frames are not described and were left out"

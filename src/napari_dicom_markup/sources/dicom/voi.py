@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from napari_dicom_markup.model.stack import VoiFunction, Window
 from napari_dicom_markup.model.voi import VoiLut
-from napari_dicom_markup.sources.dicom.lookup_tables import _descriptor, _entries, _is_big_endian
+from napari_dicom_markup.sources.dicom.lookup_tables import (
+    is_big_endian,
+    read_descriptor,
+    read_entries,
+)
 from napari_dicom_markup.sources.dicom.real_world import (
     element_value,
     functional_group,
@@ -61,7 +65,7 @@ def read_voi(instance: Instance, raw: bytes | memoryview | None = None) -> tuple
         Where the header cannot be read.
     """
     data_set = read_elements(instance, raw, _ELEMENTS)
-    big_endian = _is_big_endian(data_set)
+    big_endian = is_big_endian(data_set)
     for holder in (data_set, *functional_group(data_set, "FrameVOILUTSequence")[:1]):
         luts = _luts(holder, instance, big_endian=big_endian)
         offers: tuple[VoiOffer, ...] = (*_windows(holder), *luts)
@@ -91,21 +95,15 @@ def _luts(holder: Dataset, instance: Instance, *, big_endian: bool) -> Iterator[
     for item in items(holder, "VOILUTSequence")[:_MOST_OFFERS]:
         try:
             descriptor = element_value(item, "LUTDescriptor")
-            count, _, bits = _descriptor(descriptor, instance)
+            count, _, bits = read_descriptor(descriptor, instance)
             first = _first_mapped(int(descriptor[1]), instance)
             data = element_value(item, "LUTData")
-            if not 0 < bits <= 16 or _is_cut_off(data, count, bits):
+            if not 0 < bits <= 16:
                 continue
-            entries = _entries(data, count, bits, big_endian=big_endian)
+            entries = read_entries(data, count, bits, big_endian=big_endian)
         except (ArithmeticError, LookupError, TypeError, ValueError):
             continue
         yield VoiLut(first, entries, bits, _name(text(item, "LUTExplanation")))
-
-
-def _is_cut_off(data: Any, count: int, bits: int) -> bool:
-    """Tell whether a table of words lacks some; one that has a byte an entry is packed."""
-    packed = bits <= 8 or (isinstance(data, bytes) and len(data) in {count, count + 1})
-    return isinstance(data, bytes) and not packed and len(data) < 2 * count
 
 
 def _first_mapped(stated: int, instance: Instance) -> int:

@@ -23,7 +23,6 @@ from napari_dicom_markup.sources.quiet import quiet_pydicom
 from napari_dicom_markup.standard import transfer_syntax as ts
 
 if TYPE_CHECKING:
-
     from numpy.typing import NDArray
 
     from napari_dicom_markup.model.stack import PixelFormat
@@ -174,7 +173,7 @@ def _decode_jpeg(
     space = colour_space(header, pixels.photometric) if pixels.samples == 3 else ""
     if syntax in JPEG_LS:
         jpeg_ls: Codec = imagecodecs.jpegls_decode
-        return jpeg_ls(data), header.precision, space == "YCBCR"
+        return jpeg_ls(_ended(data)), header.precision, space == "YCBCR"
     lossy = syntax in LOSSY_JPEG
     if bytes(data).count(b"\xff\xda") > MOST_SCANS:
         message = "the JPEG codestream has more scans than can be believed"
@@ -199,6 +198,11 @@ def _decode_jpeg_xl(
     decoder: Codec = jpegxl_decode
     lossless = syntax == ts.JPEG_XL_LOSSLESS and pixels.samples > 1
     return decoder(data), header.precision, lossless and pixels.photometric == "YBR_FULL"
+
+
+def _ended(data: memoryview) -> bytes | memoryview:
+    """Return a codestream with its end marker: CharLS takes seconds to find that none comes."""
+    return data if b"\xff\xd9" in bytes(data[-16:]) else bytes(data) + b"\xff\xd9"
 
 
 def _jpeg_2000_codecs(syntax: str) -> list[Codec]:

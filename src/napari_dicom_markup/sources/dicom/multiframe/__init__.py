@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["describe_frames"]
 
-FRAME_LIMIT = 1 << 20
-"""Frames that an object may have; whole slide images have a tenth of it."""
+FRAME_LIMIT = 1 << 18
+"""Frames that are described of one object: a small file may claim millions of a pixel each."""
 
 _FRAGMENT_HEADER = 8
 """Bytes that an encapsulated frame takes at least (PS3.5 A.4)."""
@@ -82,8 +82,10 @@ def _believable(instance: Instance) -> PixelFormat:
     else:
         held = min(rest, length)
         most = min(held, 8 * held // (pixels.rows * pixels.columns))
-    most = min(most, FRAME_LIMIT)
     if pixels.frames > max(most, 1):
         message = "it claims more frames than the file can hold"
+        raise DecodeError(message)
+    if pixels.frames > FRAME_LIMIT:
+        message = "it has more frames than are described one by one"
         raise DecodeError(message)
     return pixels

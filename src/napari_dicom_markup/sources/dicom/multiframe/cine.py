@@ -5,6 +5,7 @@ PS3.3 C.7.6.5 (Cine) and C.7.6.6 (Multi-frame).
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from itertools import accumulate
 from typing import TYPE_CHECKING
@@ -56,8 +57,11 @@ def cine_times(header: Item, count: int) -> Sequence[float | None]:
     FrameTimeVector counts where FrameIncrementPointer names it or FrameTime lacks; without both
     the frames come at RecommendedDisplayFrameRate or CineRate.
     """
-    if count == 1:
-        return (None,)
+    times = _stated_times(header, count) if count > 1 else ()
+    return times if times and math.isfinite(times[-1]) else (None,) * count
+
+
+def _stated_times(header: Item, count: int) -> Sequence[float]:
     values = header.values
     step = decimal(values.get("FrameTime"))
     if step is None or "FrameTimeVector" in pointed(header):
@@ -71,4 +75,4 @@ def cine_times(header: Item, count: int) -> Sequence[float | None]:
         rate = decimal(values.get(keyword))
         if rate is not None and rate > 0:
             return [round(n / rate, 9) for n in range(count)]
-    return (None,) * count
+    return ()

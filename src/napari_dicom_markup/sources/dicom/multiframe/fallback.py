@@ -7,7 +7,7 @@ import struct
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from napari_dicom_markup.errors import NotDicomError
+from napari_dicom_markup.errors import DecodeError, NotDicomError
 from napari_dicom_markup.sources.dicom.multiframe.attributes import ATTRIBUTES
 from napari_dicom_markup.sources.dicom.multiframe.header import EMPTY, Item, little_endian
 from napari_dicom_markup.sources.quiet import quiet_pydicom
@@ -22,6 +22,9 @@ _BROKEN = (
 """What pydicom raises at broken files, besides its own errors."""
 
 _DEEPEST = 24
+_ITEM_MARKS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
+_ITEM_LIMIT = 1 << 18
+"""Items that pydicom is asked to read: it needs two kilobytes for each, even for empty ones."""
 
 
 def read_with_pydicom(raw: bytes) -> Item:
@@ -31,8 +34,13 @@ def read_with_pydicom(raw: bytes) -> Item:
     ------
     NotDicomError
         pydicom cannot read it.
+    DecodeError
+        There are more items than any image has.
 
     """
+    if max(map(raw.count, _ITEM_MARKS)) > _ITEM_LIMIT:
+        message = "its header has more items than any image: not read"
+        raise DecodeError(message)
     from pydicom import dcmread
     from pydicom.errors import BytesLengthException, InvalidDicomError
 

@@ -98,8 +98,10 @@ class HeaderReader:
         """
         while position + 8 <= end:
             tag, vr, length, start = self._head(position)
-            if tag == _ITEM_END or (not depth and tag >= _FIRST_PIXELS):
+            if depth and tag == _ITEM_END:
                 return start
+            if not depth and tag >= _FIRST_PIXELS:
+                return self._pixels(tag, start)
             keyword, known = _UNWANTED if item is None else ATTRIBUTES.get(tag, _UNWANTED)
             if length == _UNDEFINED or known == "SQ":
                 if vr in _OPAQUE or (known and known != "SQ"):
@@ -118,6 +120,11 @@ class HeaderReader:
         if depth and position != end:
             raise UnusualHeaderError
         return position
+
+    def _pixels(self, tag: int, start: int) -> int:
+        if tag >> 16 != _FIRST_PIXELS >> 16:
+            raise UnusualHeaderError
+        return start
 
     def _sequence(
         self, position: int, length: int, end: int, holder: Item | None, depth: int

@@ -6,6 +6,7 @@ Value Mapping (C.7.6.16.2.11).
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -90,7 +91,8 @@ def _mapping(
     chosen = own
     if real is not None and (not own.meant or own[:2] == (1.0, 0.0)):
         chosen = real
-        shown = tuple(_moved(window, own, real) for window in shown)
+        moved = [_moved(window, own, real) for window in shown]
+        shown = tuple(one for one in moved if math.isfinite(one.center + one.width))
     return replace(
         instance.values,
         slope=chosen.slope,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -181,10 +182,11 @@ def _slice_times(header: Item, vectors: Vectors) -> tuple[float, ...] | None:
     phases = vectors.get("PhaseVector") or (1,) * len(slices)
     if max(phases) > len(starts):
         return None
-    return tuple(
+    times = tuple(
         (starts[phase - 1] + (number - 1) * steps[phase - 1]) / 1000
         for phase, number in zip(phases, slices, strict=True)
     )
+    return times if all(map(math.isfinite, times)) else None
 
 
 def _angles(header: Item, vectors: Vectors) -> tuple[str, tuple[float, ...]] | None:
@@ -205,7 +207,8 @@ def _angles(header: Item, vectors: Vectors) -> tuple[str, tuple[float, ...]] | N
     sign = {"CC": 1.0, "CW": -1.0}.get(text(values.get("RotationDirection")))
     if several or start is None or not step or sign is None:
         return None
-    return "deg", tuple(round(start + sign * (view - 1) * step, 6) for view in views)
+    angles = tuple(round(start + sign * (view - 1) * step, 6) for view in views)
+    return ("deg", angles) if all(map(math.isfinite, angles)) else None
 
 
 def _slot_times(header: Item, numbers: tuple[int, ...]) -> tuple[str, tuple[float, ...]] | None:
@@ -215,4 +218,5 @@ def _slot_times(header: Item, numbers: tuple[int, ...]) -> tuple[str, tuple[floa
     step = steps.pop() if len(steps) == 1 else None
     if step is None or step <= 0:
         return None
-    return "ms", tuple((number - 1) * step for number in numbers)
+    times = tuple((number - 1) * step for number in numbers)
+    return ("ms", times) if all(map(math.isfinite, times)) else None

@@ -27,7 +27,7 @@ def along_normal(
     if normal is None:
         return None
     x, y, z = (o + distance * n for o, n in zip(origin, normal, strict=True))
-    return x, y, z
+    return (x, y, z) if math.isfinite(x + y + z) else None
 
 
 def _normal(orientation: tuple[float, ...] | None) -> Vector | None:
