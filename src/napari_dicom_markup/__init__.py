@@ -10,9 +10,31 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_dicom_markup.api import open, pack, reopen, restore, scan, verify
+    from napari_dicom_markup.api import (
+        SuvKind,
+        open,
+        open_markup,
+        pack,
+        reopen,
+        restore,
+        scan,
+        to_suv,
+        verify,
+        voi_choices,
+    )
 
-__all__ = ["open", "pack", "reopen", "restore", "scan", "verify"]
+__all__ = [
+    "SuvKind",
+    "open",
+    "open_markup",
+    "pack",
+    "reopen",
+    "restore",
+    "scan",
+    "to_suv",
+    "verify",
+    "voi_choices",
+]
 __version__ = "0.1.0"
 
 

@@ -222,7 +222,10 @@ def _describe_stack(stack: Stack) -> dict[str, Any]:
         "spacing_mm": list(stack.geometry.spacing) if stack.geometry.in_mm else None,
         "affine_lps": None if affine is None else affine.tolist(),
         "files": list(map(_printable, dict.fromkeys(f.file.relative for f in stack.frames))),
-        "frames": len(stack.frames),
+        "frames": [
+            {"file": _printable(frame.file.relative), "number": frame.number}
+            for frame in stack.frames
+        ],
         "values": {"dtype": values.dtype, "unit": values.unit, "domain": values.domain},
         "reports": [
             {

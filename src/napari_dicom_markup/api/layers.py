@@ -59,7 +59,7 @@ def open_layers_steps(
     marked = yield from markup_steps(found, [*volumes, *others])
     if not volumes and not any(markup.labels for markup in marked):
         raise NothingToOpenError(why_nothing(found, marked))
-    tuples = [image_layer(v, _display(v)) for v in volumes]
+    tuples = [image_layer(v, display_of(v)) for v in volumes]
     for markup in marked:
         if markup.volume is not None:
             tuples += [labels_layer(labels, markup.volume) for labels in markup.labels]
@@ -69,7 +69,7 @@ def open_layers_steps(
 def reopen_layers_steps(path: Path) -> Generator[Step, None, Layers]:
     """Open a bundle as its image layers, then its labels layers."""
     case = yield from reopen_steps(path)
-    tuples = [image_layer(volume, _display(volume)) for volume in case.volumes]
+    tuples = [image_layer(volume, display_of(volume)) for volume in case.volumes]
     for volume in case.volumes:
         labels = case.labels.get(volume.stack.index, ())
         tuples += [labels_layer(layer, volume) for layer in labels]
@@ -106,7 +106,7 @@ def bundle_stem(path: Path) -> str:
     return name
 
 
-def _display(volume: Volume) -> Display:
+def display_of(volume: Volume) -> Display:
     """Return how a volume is first shown: its VOI window, or the spread of its middle plane."""
     name = stack_name(volume.series, volume.stack)
     stack, array = volume.stack, volume.array

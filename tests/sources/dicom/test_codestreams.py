@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import time
 from dataclasses import replace
 
 import imagecodecs
@@ -174,3 +176,14 @@ def test_fragments_are_joined_without_the_offset_table() -> None:
     assert bytes(joined(fragments(data))) == b"abcd"
     with pytest.raises(ValueError, match="cut off"):
         fragments(data[:29])
+
+
+def test_jpeg_ls_without_its_end_marker_is_refused_at_once() -> None:
+    """CharLS took 4 seconds for these 116 bytes."""
+    sample = next(s for s in samples_of(ts.JPEG_LS_NEAR) if s.label == "8 bits")
+    damaged = bytearray(sample.stream)
+    damaged[102], damaged[-2] = 191, 233
+    begin = time.perf_counter()
+    with contextlib.suppress(*CODEC_ERRORS):
+        decode(memoryview(bytes(damaged)), ts.JPEG_LS_NEAR, sample.pixels)
+    assert time.perf_counter() - begin < 1

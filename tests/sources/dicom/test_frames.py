@@ -55,6 +55,8 @@ REFUSED_BY_PYDICOM = {
     "JPEG-lossy.dcm": "12 bit JPEG: pydicom lets neither gdcm nor Pillow decode it",
     "JPGExtended.dcm": "12 bit JPEG: pydicom lets neither gdcm nor Pillow decode it",
     "emri_small_jpeg_2k_lossless_too_short.dcm": "8 bytes are missing: those of its delimiter",
+    "liver_rle.dcm": "pydicom 3.0 knows no RLE of single bits",
+    "liver_nonbyte_aligned_rle.dcm": "pydicom 3.0 knows no RLE of single bits",
     "liver_deflate.dcm": "pydicom 3.0 knows no deflated frames",
     "liver_nonbyte_aligned_deflate.dcm": "pydicom 3.0 knows no deflated frames",
     "badVR.dcm": "NumberOfFrames is no number; the header reader takes it for one frame",
@@ -140,7 +142,8 @@ def test_frames_that_one_side_refuses_are_the_explained_ones(comparisons):
     refused = {c.path.name: c.refused for c in comparisons if any(c.refused)}
     explained = dict.fromkeys(REFUSED_BY_PYDICOM, (True, False))
     explained |= dict.fromkeys(REFUSED_BY_BOTH, (True, True))
-    assert refused == explained
+    there = {c.path.name for c in comparisons}
+    assert refused == {name: both for name, both in explained.items() if name in there}
 
 
 @pytest.mark.parametrize("name", ["JPEG-lossy.dcm", "JPGExtended.dcm"])

@@ -11,21 +11,29 @@ from napari_dicom_markup.standard.sop_classes import MARKUP, describe_sop_class
 if TYPE_CHECKING:
     from napari_dicom_markup.model.stack import Instance, PixelElement, PixelFormat
 
-DECODABLE = ts.NATIVE | {
-    ts.JPEG_BASELINE,
-    ts.JPEG_EXTENDED,
-    ts.JPEG_LOSSLESS,
-    ts.JPEG_LOSSLESS_SV1,
-    ts.JPEG_LS_LOSSLESS,
-    ts.JPEG_LS_NEAR,
-    ts.JPEG_2000_LOSSLESS,
-    ts.JPEG_2000,
-    ts.HTJ2K_LOSSLESS,
-    ts.HTJ2K_LOSSLESS_RPCL,
-    ts.HTJ2K,
-    ts.RLE,
-    ts.DEFLATED_FRAME,
-}
+DECODABLE = (
+    ts.NATIVE
+    | ts.JPEG_RETIRED
+    | {
+        ts.JPEG_BASELINE,
+        ts.JPEG_EXTENDED,
+        ts.JPEG_LOSSLESS,
+        ts.JPEG_LOSSLESS_SV1,
+        ts.JPEG_LS_LOSSLESS,
+        ts.JPEG_LS_NEAR,
+        ts.JPEG_2000_LOSSLESS,
+        ts.JPEG_2000,
+        ts.HTJ2K_LOSSLESS,
+        ts.HTJ2K_LOSSLESS_RPCL,
+        ts.HTJ2K,
+        ts.JPEG_XL_LOSSLESS,
+        ts.JPEG_XL_RECOMPRESSION,
+        ts.JPEG_XL,
+        ts.RLE,
+        ts.DEFLATED_FRAME,
+        ts.ENCAPSULATED_UNCOMPRESSED,
+    }
+)
 """The transfer syntaxes that sources.dicom.frames decodes."""
 
 BITS_ALLOCATED = frozenset({1, 8, 12, 16, 32, 64})

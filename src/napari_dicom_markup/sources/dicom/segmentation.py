@@ -54,7 +54,9 @@ MOST_HEADER = 1 << 28
 LEAST_ITEM = 24
 """Bytes of a real item with its share of a sequence: two headers of 8 and one element."""
 
-_LOSSY = frozenset({ts.JPEG_BASELINE, ts.JPEG_EXTENDED, ts.JPEG_LS_NEAR})
+_LOSSY = ts.LOSSY - {ts.JPEG_2000, ts.HTJ2K, ts.JPEG_XL}
+"""Syntaxes that always lose something; those left out may be lossless."""
+
 _INFLATED_RATIO = 100
 _ITEM = b"\xfe\xff\x00\xe0"
 _PIXEL_DATA = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
