@@ -72,8 +72,10 @@ def test_a_written_document_fits_the_published_schema(tmp_path):
 def test_the_readme_runs_as_it_stands(tmp_path, monkeypatch):
     write_series(tmp_path / "FOLDER")
     monkeypatch.chdir(tmp_path)
-    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    exec(compile(example, "README.md", "exec"), {})
+    examples = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert len(examples) == 2
+    for example in examples:
+        exec(compile(example, "README.md", "exec"), {})
     assert len(list((tmp_path / "AGAIN").iterdir())) == 5
 
 

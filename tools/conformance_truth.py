@@ -190,3 +190,6 @@ def mosaic_corners(data: Dataset) -> NDArray[np.float64] | None:
             return mosaic.image_position + np.arange(count)[:, None] * step
         except (WrapperError, KeyError, TypeError, ValueError, AttributeError):
             return None
+
+MOSAIC_MM = 0.01
+
