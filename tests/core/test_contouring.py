@@ -23,12 +23,12 @@ from napari_dicom_markup.core.contouring import (
 )
 from napari_dicom_markup.core.contouring.filling import fill
 from napari_dicom_markup.errors import LabelsError
+from napari_dicom_markup.model.code import Code
 from napari_dicom_markup.model.contours import (
     Contour,
     ContourProblem,
     GeometricType,
     Roi,
-    RoiCode,
     StructureSet,
 )
 from napari_dicom_markup.model.geometry import (
@@ -499,7 +499,7 @@ def test_roi_numbers_that_do_not_fit_become_a_count(numbers):
 def test_style_has_colours_and_a_table_but_no_free_text_in_its_name():
     stack = make_stack()
     made = (contour(stack, 0, box(1.5, 1.5, 4.5, 4.5)),)
-    lung = RoiCode("39607008", "SCT", "Lung")
+    lung = Code("39607008", "SCT", "Lung")
     rois = [
         Roi(2, CANARY, (255, 0, 51), "ORGAN", codes=(lung,), contours=made),
         Roi(5, contours=(contour(stack, 1, box(1.5, 1.5, 4.5, 4.5)),)),

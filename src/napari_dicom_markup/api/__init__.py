@@ -21,6 +21,19 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_dicom_markup.api.contours import contour_layers_steps
+from napari_dicom_markup.api.inspecting import (
+    Fact,
+    Inspection,
+    Look,
+    SegmentRow,
+    ValueKind,
+    inspect_volume,
+    list_segments,
+    locate_slice,
+    revalue_steps,
+    volume_behind,
+)
 from napari_dicom_markup.api.layers import (
     open_layers_steps,
     reopen_layers_steps,
@@ -60,19 +73,28 @@ if TYPE_CHECKING:
 __all__ = [
     "Bundle",
     "Demo",
+    "Fact",
     "FileReport",
+    "Inspection",
+    "Look",
     "Markup",
     "Outcome",
     "Packed",
     "Reopened",
     "Report",
+    "SegmentRow",
     "Step",
     "Steps",
     "SuvKind",
+    "ValueKind",
     "codecs",
+    "contour_layers",
     "demo",
     "describe_values",
     "find_sidecar",
+    "inspect",
+    "list_segments",
+    "locate",
     "open",
     "open_layers",
     "open_markup",
@@ -81,11 +103,13 @@ __all__ = [
     "reopen",
     "reopen_layers",
     "restore",
+    "revalue",
     "save_layers",
     "scan",
     "to_suv",
     "verify",
     "voi_choices",
+    "volume_behind",
 ]
 
 
@@ -145,6 +169,30 @@ def voi_choices(volume: Volume) -> tuple[VoiChoice, ...]:
     return voi_of(volume)
 
 
+def inspect(volume: Volume) -> Inspection:
+    """Return what there is to show of a volume: geometry, values, reports, looks."""
+    return inspect_volume(volume)
+
+
+def locate(volume: Volume, index: Sequence[int | None]) -> tuple[Fact, ...]:
+    """Return what differs from slice to slice, at a place on (leading axes, slice).
+
+    None stands for an axis that is shown whole.
+    """
+    return locate_slice(volume, index)
+
+
+def revalue(volume: Volume, kind: SuvKind | None) -> Steps[Layer]:
+    """Return a volume as an image layer tuple, in SUV of a kind or in the values that it states.
+
+    Raises
+    ------
+    ValuesError
+        Its headers do not say what SUV needs; the text is the reason.
+    """
+    return Steps(revalue_steps(volume, kind))
+
+
 def codecs(*, thorough: bool = False) -> tuple[Codec, ...]:
     """Return for each transfer syntax which installed decoders decode it; each is tried.
 
@@ -201,6 +249,21 @@ def open_layers(paths: PathLike | Iterable[PathLike], around: Iterable[Any] = ()
     ``around`` are layer tuples that are open already: a segmentation may refer to their images.
     """
     return Steps(open_layers_steps(_paths(paths), around))
+
+
+def contour_layers(
+    paths: PathLike | Iterable[PathLike], around: Iterable[Any] = ()
+) -> Steps[Layers]:
+    """Open the contours of structure sets as layer tuples of shapes and points.
+
+    ``around`` are layer tuples that are open already: contours lie on their images.
+
+    Raises
+    ------
+    NothingToOpenError
+        There are none, or the images that they refer to are not there; the text says which.
+    """
+    return Steps(contour_layers_steps(_paths(paths), around))
 
 
 def reopen_layers(path: PathLike) -> Steps[Layers]:

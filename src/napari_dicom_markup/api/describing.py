@@ -12,6 +12,7 @@ from napari_dicom_markup.model.stack import Instance, Leftover, only_frame
 from napari_dicom_markup.sources.dicom.multiframe import describe_frames
 from napari_dicom_markup.sources.dicom.real_world import read_real_world
 from napari_dicom_markup.sources.dicom.tiles import describe_tiles, is_tiled
+from napari_dicom_markup.sources.dicom.ultrasound import read_region_spacing
 from napari_dicom_markup.standard.sop_classes import MULTI_FRAME
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def describe_steps(
         if isinstance(one, Leftover):
             entries.append(one)
             continue
-        if not is_single(one) or one.values.real_world:
+        if not is_plain(one):
             yield Step(done, len(found), "reading frames")
         entries += _describe(one)
     return entries
@@ -58,6 +59,11 @@ def is_single(instance: Instance) -> bool:
         and instance.sop_class_uid not in MULTI_FRAME
         and not _is_mosaic(instance)
     )
+
+
+def is_plain(instance: Instance) -> bool:
+    """Say whether what a scan has read describes the one frame of an instance."""
+    return is_single(instance) and not instance.values.real_world and not _has_regions(instance)
 
 
 def _is_mosaic(instance: Instance) -> bool:
@@ -85,12 +91,28 @@ def frames_of(instance: Instance, raw: bytes | None = None) -> tuple[Frame, ...]
     MarkupError
         Where its frames cannot be told apart or described; the text is the reason.
     """
+    if _has_regions(instance):
+        instance = _with_region_spacing(instance, raw)
     if is_single(instance):
         frame = only_frame(instance)
         return (_measured(frame, raw) if instance.values.real_world else frame,)
     if _is_mosaic(instance):
         return describe_tiles(instance, raw)
     return describe_frames(instance, raw)
+
+
+def _has_regions(instance: Instance) -> bool:
+    grid = instance.grid
+    return grid.regions and grid.pixel_spacing is None and grid.orientation is None
+
+
+def _with_region_spacing(instance: Instance, raw: bytes | None) -> Instance:
+    """Return an ultrasound image with the spacing that its regions state."""
+    spacing = read_region_spacing(instance, raw)
+    if spacing is None:
+        return instance
+    grid = replace(instance.grid, pixel_spacing=spacing, pixel_spacing_keyword="PhysicalDelta")
+    return replace(instance, grid=grid)
 
 
 def _measured(frame: Frame, raw: bytes | None) -> Frame:

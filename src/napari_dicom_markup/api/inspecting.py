@@ -1,4 +1,4 @@
-"""What a panel or a report shows of an opened volume, as texts and choices that are ready to show."""
+"""What a panel shows of an opened volume: texts and choices that are ready to be shown."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from napari_dicom_markup.api.describing import frames_of, is_single
+from napari_dicom_markup.api.describing import frames_of, is_plain
 from napari_dicom_markup.api.opening import MemoryFrames, make_volume
 from napari_dicom_markup.api.packing import originals_of
 from napari_dicom_markup.core.capsule import rebuild
@@ -18,7 +18,7 @@ from napari_dicom_markup.errors import DamagedError, VersionError
 from napari_dicom_markup.model.markup import Labels
 from napari_dicom_markup.model.progress import Step
 from napari_dicom_markup.model.sidecar import SIDECAR_SUFFIX, PartKind
-from napari_dicom_markup.model.stack import Instance, Leftover, Series, SourceFile, Stack
+from napari_dicom_markup.model.stack import Instance, Leftover, Series, SourceFile, Stack, only_frame
 from napari_dicom_markup.sources.bundle import SidecarReader
 from napari_dicom_markup.sources.dicom.headers import instance_from_bytes
 from napari_dicom_markup.sources.tiff import bundle_of, read_labels
@@ -36,6 +36,9 @@ _TIFF_ENDING = re.compile(r"(\.s\d+)?(\.image)?(\.ome)?\.tiff?$", re.IGNORECASE)
 
 _KEPT = 4
 """Rebuilt files kept in memory: neighbours of the slice in view."""
+
+_KEPT_BYTES = 256 << 20
+"""Size that several kept files may have together; one alone may be larger."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,19 +64,30 @@ class _Originals:
         """Return the bytes of an original."""
         name = file.relative
         with self._lock:
-            if name in self._kept:
-                self._kept.move_to_end(name)
-                return self._kept[name]
             making = self._making.setdefault(name, Lock())
         with making:  # many threads ask for the frames of one file at once
-            if name in self._kept:
-                return self._kept[name]
+            kept = self._find(name)
+            if kept is not None:
+                return kept
             raw = _rebuild(self._originals[name])
-            with self._lock:
-                self._kept[name] = raw
-                if len(self._kept) > _KEPT:
-                    self._kept.popitem(last=False)
+            self._keep(name, raw)
         return raw
+
+    def _find(self, name: str) -> bytes | None:
+        with self._lock:
+            raw = self._kept.get(name)
+            if raw is not None:
+                self._kept.move_to_end(name)
+            return raw
+
+    def _keep(self, name: str, raw: bytes) -> None:
+        """Keep the bytes of a file, and let go of those that were asked for longest ago."""
+        with self._lock:
+            self._kept[name] = raw
+            while len(self._kept) > 1 and (
+                len(self._kept) > _KEPT or sum(map(len, self._kept.values())) > _KEPT_BYTES
+            ):
+                self._kept.popitem(last=False)
 
 
 def _rebuild(original: Original) -> bytes:
@@ -175,10 +189,12 @@ class _Frames:
         if number not in self._described:
             if instance.pixels is None:
                 return {}
-            plain = is_single(instance) and not instance.values.real_world
-            raw = None if plain else self._originals.fetch(instance.file)
+            raw = None if is_plain(instance) else self._originals.fetch(instance.file)
             described = frames_of(instance, raw)
-            self._described[number] = {(f.number, f.tile): f for f in described}
+            found = {(f.number, f.tile): f for f in described}
+            if instance.pixels.frames == 1:  # bundles of 0.1 have a grid of slices as one image
+                found.setdefault((0, None), only_frame(instance))
+            self._described[number] = found
         return self._described[number]
 
 

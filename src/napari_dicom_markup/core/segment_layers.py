@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_dicom_markup.model.code import Code
     from napari_dicom_markup.model.markup import Cell, Rgba
-    from napari_dicom_markup.model.segmentation import Code, Segmentation
+    from napari_dicom_markup.model.segmentation import Segmentation
 
 Box: TypeAlias = tuple[slice, slice, slice]
 Region: TypeAlias = tuple[int, int, int, int, int, int, int]

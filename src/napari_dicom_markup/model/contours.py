@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
+from napari_dicom_markup.model.code import Code
 from napari_dicom_markup.model.geometry import FloatArray
 
 Rgb: TypeAlias = tuple[int, int, int]
@@ -24,15 +25,6 @@ class GeometricType(StrEnum):
     def is_closed(self) -> bool:
         """Whether the contour bounds an area."""
         return self in {GeometricType.CLOSED_PLANAR, GeometricType.CLOSEDPLANAR_XOR}
-
-
-@dataclass(frozen=True, slots=True)
-class RoiCode:
-    """A coded concept (PS3.3 section 8): the value, its coding scheme, and what it means."""
-
-    value: str
-    scheme: str
-    meaning: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,8 +71,8 @@ class Roi:
     color: Rgb | None = None
     interpreted_type: str = ""
     algorithm: str = ""
-    codes: tuple[RoiCode, ...] = ()
-    roles: tuple[RoiCode, ...] = ()
+    codes: tuple[Code, ...] = ()
+    roles: tuple[Code, ...] = ()
     frame_of_reference_uid: str = field(default="", repr=False)
     contours: tuple[Contour, ...] = field(default=(), repr=False)
 

@@ -49,6 +49,7 @@ class SpacingSource(StrEnum):
     MAGNIFIED = (
         "ImagerPixelSpacing / EstimatedRadiographicMagnificationFactor (estimated for the patient)"
     )
+    REGION = "PhysicalDelta of the ultrasound region (in the patient)"
     NOMINAL = "NominalScannedPixelSpacing (of the scanned film)"
     NONE = "none (pixels)"
 

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
+from napari_dicom_markup.model.code import Code
 from napari_dicom_markup.model.geometry import Vector
 
 Rgb: TypeAlias = tuple[float, float, float]
@@ -30,15 +31,6 @@ class FractionalKind(StrEnum):
     PROBABILITY = "PROBABILITY"
     OCCUPANCY = "OCCUPANCY"
     UNKNOWN = "UNKNOWN"
-
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """A coded concept (PS3.3 table 8.8-1): value, coding scheme, meaning."""
-
-    value: str
-    scheme: str
-    meaning: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,8 @@ class PlaneGrid:
     """What is equal in all planes of a volume (Image Plane module, PS3.3 C.7.6.2).
 
     ``pixel_spacing`` is (between rows, between columns) in mm with its attribute's keyword;
-    ``magnification`` is EstimatedRadiographicMagnificationFactor of a projection image.
+    ``magnification`` is EstimatedRadiographicMagnificationFactor of a projection image,
+    ``regions`` says that the object has a Sequence of Ultrasound Regions.
     """
 
     frame_of_reference_uid: str = field(default="", repr=False)
@@ -119,6 +120,7 @@ class PlaneGrid:
     slice_thickness: float | None = None
     spacing_between_slices: float | None = None
     magnification: float | None = None
+    regions: bool = False
 
 
 @dataclass(frozen=True, slots=True)

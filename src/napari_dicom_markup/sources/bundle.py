@@ -337,7 +337,7 @@ def _is_sound(stack: StackRecord) -> bool:
     records = [record for record in (stack.image, stack.labels) if record is not None]
     geometry = stack.geometry
     return (
-        len(stack.shape) in {3, 4}
+        len(stack.shape) == 3 + (stack.leading is not None) + len(stack.further_leading)
         and bool(stack.frames)
         and all(abs(length) < LENGTH_LIMIT for length in geometry.spacing)
         and (geometry.patient is None or _is_placed(geometry.patient))

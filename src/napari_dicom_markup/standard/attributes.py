@@ -50,6 +50,7 @@ ATTRIBUTES = (
     Attribute("EstimatedRadiographicMagnificationFactor", 0x0018_1114, "DS"),
     Attribute("ImagerPixelSpacing", 0x0018_1164, "DS"),
     Attribute("NominalScannedPixelSpacing", 0x0018_2010, "DS"),
+    Attribute("SequenceOfUltrasoundRegions", 0x0018_6011, "SQ", presence=True),
     Attribute("DiffusionBValue", 0x0018_9087, "FD"),
     Attribute("DiffusionGradientOrientation", 0x0018_9089, "FD"),
     Attribute("SiemensMrCreator", 0x0019_0010, "LO"),

@@ -17,7 +17,8 @@ from pydicom.uid import UID
 from tests.data import CORPUS, PYDICOM_FILES, needs_corpus
 
 from napari_dicom_markup.errors import NotDicomError
-from napari_dicom_markup.model.contours import ContourProblem, GeometricType, RoiCode, StructureSet
+from napari_dicom_markup.model.code import Code
+from napari_dicom_markup.model.contours import ContourProblem, GeometricType, StructureSet
 from napari_dicom_markup.model.stack import (
     Acquisition,
     Instance,
@@ -125,8 +126,8 @@ def test_a_structure_set_is_read_in_every_encoding(tmp_path, syntax):
     (roi,) = found.rois
     assert (roi.number, roi.name, roi.color) == (3, "Läsion", (255, 128, 0))
     assert (roi.interpreted_type, roi.algorithm) == ("ORGAN", "SEMIAUTOMATIC")
-    assert roi.codes == (RoiCode("39607008", "SCT", "Lung"),)
-    assert roi.roles == (RoiCode("110", "99X", CANARY),)
+    assert roi.codes == (Code("39607008", "SCT", "Lung"),)
+    assert roi.roles == (Code("110", "99X", CANARY),)
     assert roi.frame_of_reference_uid == "1.2.7"
     (contour,) = roi.contours
     assert contour.kind is GeometricType.CLOSED_PLANAR

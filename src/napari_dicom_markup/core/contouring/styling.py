@@ -9,7 +9,8 @@ from napari_dicom_markup.model.markup import FeatureColumn, LabelColors, LabelsS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from napari_dicom_markup.model.contours import Rgb, Roi, RoiCode
+    from napari_dicom_markup.model.code import Code
+    from napari_dicom_markup.model.contours import Rgb, Roi
 
 SPARE_COLORS: tuple[Rgb, ...] = (
     (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66),
@@ -46,9 +47,9 @@ def _features(rois: Sequence[tuple[int, Roi]]) -> Iterator[FeatureColumn]:
             yield FeatureColumn(f"{name} meaning", tuple(_meanings(one) for one in codes))
 
 
-def _joined(codes: tuple[RoiCode, ...]) -> str:
+def _joined(codes: tuple[Code, ...]) -> str:
     return "; ".join(f"{code.scheme}:{code.value}" for code in codes)
 
 
-def _meanings(codes: tuple[RoiCode, ...]) -> str:
+def _meanings(codes: tuple[Code, ...]) -> str:
     return "; ".join(code.meaning for code in codes)

@@ -137,8 +137,9 @@ def beside(volumes: Volumes, *used: Part) -> tuple[Coordinate, ...]:
     """
     if not volumes:
         return ()
+    known = {(part.axis, part.unit) for part in used}
     parts = (*NAMED, *counter_parts(volumes[0][0]), *TIMES_OF_DAY)
-    found = (_coordinate(volumes, part) for part in parts if part not in used)
+    found = (_coordinate(volumes, part) for part in parts if (part.axis, part.unit) not in known)
     unique: dict[str, Coordinate] = {}
     for coordinate in found:
         if coordinate is not None:

@@ -27,6 +27,7 @@ _SOURCES = {
     "PixelSpacing": SpacingSource.PIXEL_SPACING,
     "ImagerPixelSpacing": SpacingSource.IMAGER,
     "NominalScannedPixelSpacing": SpacingSource.NOMINAL,
+    "PhysicalDelta": SpacingSource.REGION,
 }
 
 _MAGNIFICATIONS = (0.1, 100.0)

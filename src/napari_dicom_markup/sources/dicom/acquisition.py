@@ -93,7 +93,8 @@ def _diffusion(key: Key) -> tuple[float | None, Vector | None]:
         return b, _direction(as_floats(way, "<d"))
     if makers[0] == "SIEMENS MR HEADER" and (b := as_number(b_siemens)) is not None:
         return b, _direction(as_floats(way_siemens, "<d"))
-    if makers[3] == "Philips Imaging DD 001" and (b := first_of(as_floats(philips[1], "<f"))):
+    b = first_of(as_floats(philips[1], "<f"))
+    if makers[3] == "Philips Imaging DD 001" and b is not None:
         parts = [first_of(as_floats(part, "<f")) for part in philips[2:]]
         return b, _direction(tuple(part for part in parts if part is not None))
     if makers[1] == "GEMS_PARM_01" and (b := as_number(b_ge)) is not None and b >= 0:

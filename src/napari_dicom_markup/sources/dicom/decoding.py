@@ -96,7 +96,7 @@ class SpansOfFrames:
     """Where the frames of encapsulated multi-frame objects stand, found once for each object."""
 
     def __init__(self) -> None:
-        self._spans: dict[tuple[str, int, int], list[tuple[Span, ...]]] = {}
+        self._spans: dict[tuple[str, str, int, int], list[tuple[Span, ...]]] = {}
         self._lock = Lock()
 
     def of(self, frame: Frame, source: Source, element: PixelElement) -> tuple[Span, ...]:
@@ -110,7 +110,7 @@ class SpansOfFrames:
         frames, file = described(frame)[0].frames, frame.file
         if frames == 1:
             return frame_spans(source, element.offset, 1)[0]
-        key = (file.location, file.mtime_ns, element.offset)
+        key = (file.location, file.relative, file.mtime_ns, element.offset)
         with self._lock:
             if key not in self._spans:
                 self._spans[key] = frame_spans(source, element.offset, frames)

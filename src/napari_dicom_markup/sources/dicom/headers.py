@@ -54,7 +54,7 @@ _PIXELS = picker(
 _GRID = picker(
     "FrameOfReferenceUID", "ImageOrientationPatient", "PixelSpacing", "ImagerPixelSpacing",
     "NominalScannedPixelSpacing", "SliceThickness", "SpacingBetweenSlices",
-    "EstimatedRadiographicMagnificationFactor",
+    "EstimatedRadiographicMagnificationFactor", "SequenceOfUltrasoundRegions",
 )  # fmt: skip
 _SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 _VALUES = picker(
@@ -91,7 +91,7 @@ def _pixel_format(key: Key) -> PixelFormat | None:
 
 
 def _plane_grid(key: Key) -> PlaneGrid:
-    frame, orientation, *spacings, thickness, between, magnification = key
+    frame, orientation, *spacings, thickness, between, magnification, regions = key
     spacing: tuple[float, float] | None = None
     keyword = ""
     for name, raw in zip(_SPACINGS, spacings, strict=True):
@@ -109,6 +109,7 @@ def _plane_grid(key: Key) -> PlaneGrid:
         slice_thickness=as_number(thickness),
         spacing_between_slices=as_number(between),
         magnification=as_number(magnification),
+        regions=regions is not None,
     )
 
 

@@ -7,19 +7,19 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from napari_dicom_markup.model.pet import PetFacts
-from napari_dicom_markup.sources.dicom.real_world import (
-    broken,
-    element_value,
+from napari_dicom_markup.sources.dicom.lenient import (
     functional_group,
+    get,
     items,
-    measured_in,
     number,
     numbers_in,
+    pydicom_errors,
     read_elements,
     text,
     texts,
     texts_in,
 )
+from napari_dicom_markup.sources.dicom.real_world import measured_in
 from napari_dicom_markup.sources.quiet import quiet_pydicom
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def read_pet_facts(instance: Instance, raw: bytes | memoryview | None = None) ->
         administrations=len(doses),
         half_life_s=number(dose, "RadionuclideHalfLife"),
         dose_bq=activity * 1e6 if enhanced and activity else activity,
-        injected_at=_moment(element_value(dose, "RadiopharmaceuticalStartDateTime"), zone),
+        injected_at=_moment(get(dose, "RadiopharmaceuticalStartDateTime"), zone),
         injection_time=_seconds(text(dose, "RadiopharmaceuticalStartTime")),
         series_at=_joined(data_set, "Series"),
         acquired_at=_acquired(data_set, zone),
@@ -120,13 +120,13 @@ def _corrections(data_set: Dataset) -> tuple[str, ...]:
 
 def _acquired(data_set: Dataset, zone: float | None) -> float | None:
     joined = _joined(data_set, "Acquisition")
-    whole = element_value(data_set, "AcquisitionDateTime")
+    whole = get(data_set, "AcquisitionDateTime")
     return _moment(whole, zone) if joined is None else joined
 
 
 def _stated_reference(data_set: Dataset, zone: float | None) -> float | None:
     """Return the moment that values are said to be corrected to, by the first that says it."""
-    values = [element_value(data_set, "DecayCorrectionDateTime")]
+    values = [get(data_set, "DecayCorrectionDateTime")]
     values += [_private(data_set, *place) for place in _STATED_REFERENCES]
     moments = (_moment(value, zone) for value in values)
     return next((moment for moment in moments if moment is not None), None)
@@ -136,7 +136,7 @@ def _private(data_set: Dataset, group: int, creator: str, element: int) -> Any:
     """Return a private element's value, None where it is missing or malformed."""
     try:
         return data_set.private_block(group, creator)[element].value
-    except broken():
+    except pydicom_errors():
         return None
 
 

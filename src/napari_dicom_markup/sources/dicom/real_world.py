@@ -2,131 +2,28 @@
 
 from __future__ import annotations
 
-import math
 import re
-from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_dicom_markup.errors import DecodeError
 from napari_dicom_markup.model.voi import RealWorld
-from napari_dicom_markup.sources.dicom.unusual import BROKEN
+from napari_dicom_markup.sources.dicom.lenient import (
+    items,
+    number,
+    numbers,
+    read_elements,
+    text,
+)
 from napari_dicom_markup.sources.quiet import quiet_pydicom
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from pydicom import Dataset
 
     from napari_dicom_markup.model.stack import Instance
 
 _UCUM = re.compile(r"[A-Za-z0-9{}\[\]/.*^%'\"-]{1,16}")
 """What a code of a unit consists of; anything else could be free text."""
-
-
-def read_elements(
-    instance: Instance, raw: bytes | memoryview | None, keywords: Sequence[str] | None = None
-) -> Dataset:
-    """Return the data set before the pixels, of the given top-level elements or of all.
-
-    Call it, and whatever reads from the result, within `quiet_pydicom`.
-
-    Raises
-    ------
-    DecodeError
-        Where pydicom cannot read it.
-    """
-    from pydicom import dcmread
-
-    source = instance.file.path if raw is None else BytesIO(raw)
-    # The pixel representation decides how pydicom reads some elements.
-    tags = None if keywords is None else ["PixelRepresentation", *keywords]
-    try:
-        return dcmread(source, force=True, stop_before_pixels=True, specific_tags=tags)
-    except broken():
-        message = f"{instance.file.relative}: its header cannot be read"
-        raise DecodeError(message) from None
-
-
-def element_value(data_set: Dataset, keyword: str) -> Any:
-    """Return an element's value, None where it is missing or malformed."""
-    try:
-        return data_set.get(keyword)
-    except broken():
-        return None
-
-
-def broken() -> tuple[type[Exception], ...]:
-    """Return what pydicom raises at a data set that it does not understand."""
-    from pydicom.errors import BytesLengthException, InvalidDicomError
-
-    return (BytesLengthException, InvalidDicomError, *BROKEN)
-
-
-def items(data_set: Dataset, keyword: str) -> list[Dataset]:
-    """Return the items of a sequence, none where it is missing or malformed."""
-    from pydicom import Sequence as Items
-
-    value = element_value(data_set, keyword)
-    return list(value) if isinstance(value, Items) else []
-
-
-def texts_in(value: Any) -> list[str]:
-    """Return the values of an element as stripped texts; of unknown VR they are taken as text."""
-    if isinstance(value, bytes):
-        value = value.decode("ascii", "replace").split("\\")
-    if value is None or isinstance(value, str) or not hasattr(value, "__iter__"):
-        value = [] if value is None else [value]
-    return [str(part).strip(" \0") for part in value]
-
-
-def texts(data_set: Dataset, keyword: str) -> list[str]:
-    """Return an element's values as stripped texts."""
-    return texts_in(element_value(data_set, keyword))
-
-
-def text(data_set: Dataset, keyword: str) -> str:
-    """Return an element's first value as a stripped text, empty where there is none."""
-    return next(iter(texts(data_set, keyword)), "")
-
-
-def numbers_in(value: Any) -> list[float]:
-    """Return the values of an element as floats, NaN where one is no finite number."""
-    if isinstance(value, bytes | str):
-        value = texts_in(value)
-    elif value is not None and not hasattr(value, "__iter__"):
-        value = [value]
-    return [_number(part) for part in ([] if value is None else value)]
-
-
-def _number(part: Any) -> float:
-    try:
-        number = float(part)
-    except (ArithmeticError, TypeError, ValueError):
-        return math.nan
-    return number if math.isfinite(number) else math.nan
-
-
-def numbers(data_set: Dataset, keyword: str) -> list[float]:
-    """Return an element's values as floats, NaN where one is no finite number."""
-    return numbers_in(element_value(data_set, keyword))
-
-
-def number(data_set: Dataset, keyword: str) -> float | None:
-    """Return an element's first value where it is a finite number."""
-    first = next(iter(numbers(data_set, keyword)), math.nan)
-    return first if math.isfinite(first) else None
-
-
-def functional_group(data_set: Dataset, keyword: str) -> list[Dataset]:
-    """Return the items of a functional group, shared or of the first frame (PS3.3 C.7.6.16)."""
-    for holder in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
-        for group in items(data_set, holder)[:1]:
-            found = items(group, keyword)
-            if found:
-                return found
-    return []
 
 
 @quiet_pydicom()

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dicom_markup.errors import DecodeError, NotDicomError
+from napari_dicom_markup.model.code import Code
 from napari_dicom_markup.model.segmentation import (
-    Code,
     FractionalKind,
     FrameReference,
     Segment,
@@ -285,8 +285,8 @@ def _frame(
         )
 
     segment = macro("SegmentIdentificationSequence")
-    spacing = lenient.numbers(macro("PixelMeasuresSequence"), "PixelSpacing", 2)
-    position = lenient.numbers(macro("PlanePositionSequence"), "ImagePositionPatient", 3)
+    spacing = lenient.vector(macro("PixelMeasuresSequence"), "PixelSpacing", 2)
+    position = lenient.vector(macro("PlanePositionSequence"), "ImagePositionPatient", 3)
     return SegmentFrame(
         number=number,
         segment=(
@@ -295,9 +295,7 @@ def _frame(
             else _segment_number(segment, "ReferencedSegmentNumber")
         ),
         position=None if position is None else (position[0], position[1], position[2]),
-        orientation=lenient.numbers(
-            macro("PlaneOrientationSequence"), "ImageOrientationPatient", 6
-        ),
+        orientation=lenient.vector(macro("PlaneOrientationSequence"), "ImageOrientationPatient", 6),
         spacing=(spacing[0], spacing[1]) if spacing and min(spacing) > 0 else None,
         references=tuple(_references(group)) or tuple(_references(shared)),
     )

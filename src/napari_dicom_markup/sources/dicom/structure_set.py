@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_dicom_markup.errors import NotDicomError
+from napari_dicom_markup.model.code import Code
 from napari_dicom_markup.model.contours import (
     Contour,
     ContourProblem,
     GeometricType,
     Rgb,
     Roi,
-    RoiCode,
     StructureSet,
 )
 from napari_dicom_markup.sources.dicom.unusual import BROKEN
@@ -176,7 +176,7 @@ def _observe(item: Dataset, draft: _Draft) -> None:
     roi.setdefault("roles", tuple(code for role in roles for code in _codes(item, role)))
 
 
-def _codes(item: Dataset, keyword: str) -> Iterator[RoiCode]:
+def _codes(item: Dataset, keyword: str) -> Iterator[Code]:
     for code in _items(item, keyword):
         value = next(
             (text for name in ("CodeValue", "LongCodeValue", "URNCodeValue")
@@ -184,7 +184,7 @@ def _codes(item: Dataset, keyword: str) -> Iterator[RoiCode]:
         )  # fmt: skip
         if value:
             scheme = _text(code, "CodingSchemeDesignator")
-            yield RoiCode(value, scheme, _decoded(code, "CodeMeaning"))
+            yield Code(value, scheme, _decoded(code, "CodeMeaning"))
 
 
 def _draw(item: Dataset, draft: _Draft) -> None:

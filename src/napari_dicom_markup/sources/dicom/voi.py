@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from napari_dicom_markup.model.stack import VoiFunction, Window
 from napari_dicom_markup.model.voi import VoiLut
-from napari_dicom_markup.sources.dicom.lookup_tables import (
-    is_big_endian,
-    read_descriptor,
-    read_entries,
-)
-from napari_dicom_markup.sources.dicom.real_world import (
-    element_value,
+from napari_dicom_markup.sources.dicom.lenient import (
     functional_group,
+    get,
     items,
     numbers,
     read_elements,
     text,
     texts,
+)
+from napari_dicom_markup.sources.dicom.lookup_tables import (
+    is_big_endian,
+    read_descriptor,
+    read_entries,
 )
 from napari_dicom_markup.sources.quiet import quiet_pydicom
 
@@ -94,10 +94,10 @@ def _name(explanation: str) -> str:
 def _luts(holder: Dataset, instance: Instance, *, big_endian: bool) -> Iterator[VoiLut]:
     for item in items(holder, "VOILUTSequence")[:_MOST_OFFERS]:
         try:
-            descriptor = element_value(item, "LUTDescriptor")
+            descriptor = get(item, "LUTDescriptor")
             count, _, bits = read_descriptor(descriptor, instance)
             first = _first_mapped(int(descriptor[1]), instance)
-            data = element_value(item, "LUTData")
+            data = get(item, "LUTData")
             if not 0 < bits <= 16:
                 continue
             entries = read_entries(data, count, bits, big_endian=big_endian)
