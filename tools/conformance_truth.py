@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 PLACE_MM = 1e-4
 """How far a place may lie from the formula's; positions are written to 10⁻⁶ mm at best."""
 
+MOSAIC_MM = 1e-2
+"""How far a mosaic's slice may lie from nibabel's place, which the maker's rounding reaches."""
+
 NUCLEAR = "1.2.840.10008.5.1.4.1.1.20"
 DOSE = "1.2.840.10008.5.1.4.1.1.481.2"
 
@@ -147,6 +150,10 @@ def _plane(data: Dataset, number: int) -> tuple[Any, Any]:
         return _nuclear_plane(data, number)
     position = stated(data, number, "PlanePositionSequence", "ImagePositionPatient")
     orientation = stated(data, number, "PlaneOrientationSequence", "ImageOrientationPatient")
+    if position is None:  # a volume's own coordinates (PS3.3 C.8.24.2)
+        position = stated(data, number, "PlanePositionVolumeSequence", "ImagePositionVolume")
+        own = stated(data, number, "PlaneOrientationVolumeSequence", "ImageOrientationVolume")
+        return position, own
     if data.get("SOPClassUID") == DOSE and position is not None and orientation is not None:
         position = _dose_position(data, number, position, orientation)
     return position, orientation
@@ -190,6 +197,3 @@ def mosaic_corners(data: Dataset) -> NDArray[np.float64] | None:
             return mosaic.image_position + np.arange(count)[:, None] * step
         except (WrapperError, KeyError, TypeError, ValueError, AttributeError):
             return None
-
-MOSAIC_MM = 0.01
-

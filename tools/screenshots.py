@@ -1,4 +1,4 @@
-"""Take the pictures of the documentation: the phantom in napari, painted, and the panel.
+"""Take the pictures of the documentation: the phantom in napari, painted, and the panels.
 
 Run by hand: ``xvfb-run -a -s "-screen 0 1600x1000x24" python tools/screenshots.py``. There is no
 patient in them: the phantom is made in code.
@@ -17,6 +17,7 @@ os.environ.setdefault("QT_API", "pyqt6")
 import napari
 import numpy as np
 from napari._app_model import get_app_model
+from napari._qt.dialogs.qt_notification import NapariQtNotification
 from PIL import Image
 from qtpy.QtCore import QPoint
 from qtpy.QtGui import QCursor, QGuiApplication
@@ -24,6 +25,9 @@ from qtpy.QtTest import QSignalSpy, QTest
 from qtpy.QtWidgets import QApplication
 
 from napari_dicom_markup import api
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tests import showcases
 
 OUT = Path(__file__).parents[1] / "docs" / "images"
 SIZE = (1280, 800)
@@ -51,6 +55,7 @@ def main() -> None:
         take_menu(viewer)
         take_panel(viewer, demo, Path(folder))
         viewer.close()
+        take_images(Path(folder))
 
 
 def settle(seconds: float = 0.6) -> None:
@@ -138,6 +143,62 @@ def take_panel(viewer: napari.Viewer, demo: api.Demo, folder: Path) -> None:
     panel.restore()
     ended.wait(30_000)
     save(viewer, "restore-panel.png")
+
+
+def take_images(folder: Path) -> None:
+    """Show the panel about an image: over diffusion, a tilted series, SEG, RTSTRUCT and PET."""
+    viewer = napari.Viewer(title="napari", show=True)
+    viewer.window.resize(*SIZE)
+    get_app_model().commands.execute_command(f"{PLUGIN}.inspect").result()
+    panel = viewer.window.dock_widgets["DICOM image (DICOM markup)"]
+    settle()
+    show(viewer, showcases.write_diffusion(folder / "diffusion"), (3, 9))
+    save(viewer, "panel-diffusion.png")
+    show(viewer, showcases.write_tilted(folder / "tilted"), (8,))
+    settle(1.5)  # the notice slides in
+    for notice in notices(viewer):
+        notice.toggle_expansion()
+    save(viewer, "panel-tilted.png")
+    show(viewer, folder / "dicom", (18,))
+    viewer.open(str(showcases.write_segmentation(folder / "seg.dcm", "")), plugin=PLUGIN)
+    viewer.dims.set_current_step(0, 18)
+    save(viewer, "panel-seg.png")
+    show(viewer, folder / "dicom", (18,))
+    structures = showcases.write_structures(folder / "rtstruct.dcm", "")
+    viewer.open(str(structures), plugin=PLUGIN)
+    wait_for(panel, lambda: panel.open_contours(structures))
+    viewer.layers[1].opacity = 0.3
+    viewer.layers.selection = {viewer.layers[1]}
+    viewer.dims.set_current_step(0, 18)
+    save(viewer, "panel-rtstruct.png")
+    show(viewer, showcases.write_pet(folder / "pet"), (18,))
+    panel.values.kinds.setCurrentIndex(1)
+    wait_for(panel, lambda: panel.values.kinds.activated.emit(1))
+    save(viewer, "panel-pet.png")
+    viewer.close()
+
+
+def show(viewer: napari.Viewer, path: Path, steps: tuple[int, ...]) -> None:
+    """Show an image alone, at these steps of its sliders, without the notices of others."""
+    viewer.layers.clear()
+    for notice in notices(viewer):
+        notice.close()
+    viewer.open(str(path), plugin=PLUGIN)
+    for axis, step in enumerate(steps):
+        viewer.dims.set_current_step(axis, step)
+    viewer.reset_view()
+
+
+def notices(viewer: napari.Viewer) -> list[NapariQtNotification]:
+    """Return the notifications that are shown."""
+    return viewer.window._qt_window.findChildren(NapariQtNotification)
+
+
+def wait_for(panel: object, start: object) -> None:
+    """Start a verb of a panel, and wait for its end."""
+    ended = QSignalSpy(panel.run.ended)
+    start()
+    ended.wait(30_000)
 
 
 def save(viewer: napari.Viewer, name: str) -> None:

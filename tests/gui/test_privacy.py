@@ -154,7 +154,7 @@ def test_errors_of_the_reader_and_the_writer_name_no_patient(
 def test_an_internal_error_names_no_patient(make_napari_viewer, named, monkeypatch, caplog):
     from napari_dicom_markup import api
 
-    def broken(paths: object) -> api.Steps[object]:
+    def broken(paths: object, around: object = ()) -> api.Steps[object]:
         def verb():
             raw = b"".join(path.read_bytes() for path in named.iterdir())
             raise KeyError(raw)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from napari_dicom_markup.api.marking import Markup
     from napari_dicom_markup.model.contours import Polygons
+    from napari_dicom_markup.model.geometry import FloatArray
     from napari_dicom_markup.model.progress import Step
     from napari_dicom_markup.sources.layers import Layer
 
@@ -72,14 +73,22 @@ def _shapes(drawn: Sequence[Polygons], name: str, grid: dict[str, Any]) -> Layer
     owners = [one for one in drawn for _ in one.data]
     meta = grid | {
         "name": name,
-        "shape_type": [one.kind for one in owners],
+        "shape_type": "path",
         "edge_color": _colors(owners),
         "face_color": "transparent",
         "edge_width": _EDGE_MM / max(float(grid["scale"][-1]), 1e-6),
         "features": _features(owners),
         "opacity": 1.0,
     }
-    return [outline for one in drawn for outline in one.data], meta, "shapes"
+    return [_closed(one, outline) for one in drawn for outline in one.data], meta, "shapes"
+
+
+def _closed(one: Polygons, outline: FloatArray) -> FloatArray:
+    """Return a path around a polygon: of one that crosses itself napari fills no face, and raises.
+
+    It also writes such polygons into the system's temporary folder, and they are a patient's.
+    """
+    return np.concatenate([outline, outline[:1]]) if one.kind == "polygon" else outline
 
 
 def _points(points: Sequence[Polygons], name: str, grid: dict[str, Any]) -> Layer:

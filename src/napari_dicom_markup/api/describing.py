@@ -11,9 +11,10 @@ from napari_dicom_markup.model.progress import Step
 from napari_dicom_markup.model.stack import Instance, Leftover, only_frame
 from napari_dicom_markup.sources.dicom.multiframe import describe_frames
 from napari_dicom_markup.sources.dicom.real_world import read_real_world
+from napari_dicom_markup.sources.dicom.slides import can_read_slides
 from napari_dicom_markup.sources.dicom.tiles import describe_tiles, is_tiled
 from napari_dicom_markup.sources.dicom.ultrasound import read_region_spacing
-from napari_dicom_markup.standard.sop_classes import MULTI_FRAME
+from napari_dicom_markup.standard.sop_classes import MULTI_FRAME, WHOLE_SLIDE, describe_sop_class
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -42,6 +43,8 @@ def describe_steps(
 
 def _describe(instance: Instance) -> Sequence[Frame | Leftover]:
     reason = why_no_frame(instance)
+    if describe_sop_class(instance.sop_class_uid) == WHOLE_SLIDE and not can_read_slides():
+        reason = f'{WHOLE_SLIDE}: install "napari-dicom-markup[wsi]" to open it'
     if reason is None:
         try:
             return frames_of(instance)

@@ -22,6 +22,7 @@ from napari_dicom_markup.model.sidecar import (
     Sidecar,
     StackRecord,
     TiffRecord,
+    ValueDomain,
     store_path,
 )
 
@@ -46,6 +47,7 @@ class Written:
     bundle: str = ""
     labels: dict[int, tuple[TiffRecord, list[Labels]]] = field(default_factory=dict)
     images: dict[int, TiffRecord] = field(default_factory=dict)
+    values: dict[int, ValueDomain] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def note_original(self, number: int, relative: str, capsule: Capsule) -> None:
@@ -67,6 +69,7 @@ class Kept:
 
     labels: dict[int, tuple[TiffRecord, tuple[LabelsLayer, ...]]] = field(default_factory=dict)
     images: dict[int, TiffRecord] = field(default_factory=dict)
+    values: dict[int, ValueDomain] = field(default_factory=dict)
 
 
 def provenance() -> Provenance:
@@ -125,7 +128,7 @@ def _describe_stack(stack: Stack, written: Written, kept: Kept) -> StackRecord:
         further_leading=stack.leading[1:],
         geometry=stack.geometry,
         affine_lps=None if affine is None else tuple(map(tuple, affine.tolist())),
-        values=value_domain(stack),
+        values=(written.values | kept.values).get(stack.index) or value_domain(stack),
         reports=tuple(
             replace(report, files=tuple(store_path(file)[0] for file in report.files))
             for report in stack.reports

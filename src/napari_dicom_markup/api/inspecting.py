@@ -168,7 +168,7 @@ def _values(stack: Stack) -> Iterator[Fact]:
     domain = value_domain(stack)
     colour = stack.pixels.samples == 3 or stack.frames[0].values.palette
     unit = "colour" if colour else domain.unit or "no unit is stated"
-    yield Fact("Values", f"{unit} ({domain.dtype})")
+    yield Fact("Values", f"{unit}, {domain.dtype}")
     if stack.pixels.photometric == "MONOCHROME1":
         yield Fact("Grey", "MONOCHROME1: low values are shown bright")
 
@@ -285,7 +285,7 @@ def _locate_slice(stack: Stack, at: int | None) -> Iterator[Fact]:
     yield Fact("Slice", f"{at + 1} of {stack.slices}")
     patient = stack.geometry.patient
     if patient is not None and at < len(patient.origins):
-        yield Fact("Position", f"{describe_position(patient.origins[at])} (first pixel's centre)")
+        yield Fact("Position", f"{describe_position(patient.origins[at])} (first pixel)")
 
 
 def describe_position(position: Vector) -> str:
@@ -297,7 +297,7 @@ def describe_position(position: Vector) -> str:
     'R 50.8, P 12, S 3.25 mm'
     """
     parts = (
-        f"{sides[value >= 0]} {abs(round(value, 3)):g}"
+        f"{sides[value >= 0]} {abs(round(value, 2)):g}"
         for sides, value in zip(_SIDES, position, strict=True)
     )
     return f"{', '.join(parts)} mm"

@@ -12,6 +12,7 @@ from napari_dicom_markup.api.marking import Markup, markup_steps
 from napari_dicom_markup.api.opening import scan_steps, volumes_of, why_nothing
 from napari_dicom_markup.api.packing import Bundle, pack_case
 from napari_dicom_markup.api.reopening import reopen_steps
+from napari_dicom_markup.api.slides import open_slides_steps, slide_layers
 from napari_dicom_markup.core.naming import stack_name
 from napari_dicom_markup.core.pixels import padding_range, value_range
 from napari_dicom_markup.core.voi import window_limits
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_dicom_markup.model.progress import Step
+    from napari_dicom_markup.model.slide import Slide
     from napari_dicom_markup.model.stack import Volume
     from napari_dicom_markup.sources.layers import Layer
 
@@ -51,19 +53,24 @@ def open_layers_steps(
 ) -> Generator[Step, None, Layers]:
     """Open every stack under paths as an image layer, and what marks them as labels layers.
 
+    Whole slide images become multiscale image layers.
     Segmentations and structure sets may refer to volumes of the layers ``around`` too.
     """
     found = yield from scan_steps(paths)
     volumes = volumes_of(found)
     others = [volume for layer in around if (volume := volume_of(layer)) is not None]
     marked = yield from markup_steps(found, [*volumes, *others])
-    if not volumes and not any(markup.labels for markup in marked):
-        raise NothingToOpenError(why_nothing(found, marked))
+    slides = yield from open_slides_steps(found)
+    pyramids, said = slide_layers(slides)
+    if not volumes and not pyramids and not any(markup.labels for markup in marked):
+        why = f"no image can be opened here ({'; '.join(said[:3])})" if said else None
+        raise NothingToOpenError(why or why_nothing(found, marked))
     tuples = [image_layer(v, display_of(v)) for v in volumes]
     for markup in marked:
         if markup.volume is not None:
             tuples += [labels_layer(labels, markup.volume) for labels in markup.labels]
-    return Layers(tuples, _notice(volumes, marked))
+    notice = _notice(volumes, marked, slides)
+    return Layers([*tuples, *pyramids], "\n".join([*filter(None, [notice]), *said]))
 
 
 def reopen_layers_steps(path: Path) -> Generator[Step, None, Layers]:
@@ -145,7 +152,7 @@ def _spread(volume: Volume) -> tuple[tuple[float, float], tuple[float, float]]:
     return (low, max(high, low + 1e-6 * max(abs(low), 1.0))), (least - width, most + width)
 
 
-def _notice(volumes: Sequence[Volume], marked: Sequence[Markup]) -> str:
+def _notice(volumes: Sequence[Volume], marked: Sequence[Markup], slides: Sequence[Slide]) -> str:
     """Return one short text about geometry and leftovers; it names no file and no patient."""
     lines = [
         f"{stack_name(volume.series, volume.stack)}: {report.message}"
@@ -156,6 +163,7 @@ def _notice(volumes: Sequence[Volume], marked: Sequence[Markup]) -> str:
     series = {volume.series.uid: volume.series for volume in volumes}.values()
     lines += [f"{markup.kind}: {note}" for markup in marked for note in markup.notes]
     shown = {markup.file for markup in marked}
+    shown |= {file.relative for slide in slides for file in slide.files}
     left = sum(one.file.relative not in shown for each in series for one in each.leftovers)
     if left:
         lines.append(f"{left} files of these series are in no stack: see dicom-markup info")

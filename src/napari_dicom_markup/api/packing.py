@@ -10,6 +10,7 @@ from uuid import UUID, uuid5
 
 from napari_dicom_markup.api.case import Case, stage_stack
 from napari_dicom_markup.api.document import Kept, Written, describe, provenance
+from napari_dicom_markup.api.opening import value_domain
 from napari_dicom_markup.api.parallel import in_order
 from napari_dicom_markup.core.capsule import encapsulate, rebuild
 from napari_dicom_markup.errors import DamagedError, MarkupError, SaveError, SourceChangedError
@@ -164,6 +165,8 @@ def _stage(
         written.bundle = str(uuid5(NAMESPACE, "\n".join(sorted(written.sha256))))
         for stack in case.series.stacks:
             yield from stage_stack(case, stack, folder / target.stem, written)
+            if stack.index in written.images:  # they may be SUV
+                written.values[stack.index] = value_domain(case.images[stack.index].stack)
         yield from _prove_tiffs(folder / target.stem, written)
         kept = yield from _keep(case.series, target, written)
         writer.write_document(describe(case.series, written, kept, provenance()))
@@ -268,7 +271,7 @@ def _prove_tiffs(stem: Path, written: Written) -> Generator[Step, None, None]:
         proof = verify_tiff(path, record)
         if proof.state is not TiffState.EXACT:
             path.unlink(missing_ok=True)
-            del written.images[index]
+            del written.images[index], written.values[index]
             written.notes.append(f"no image TIFF for stack {index}: its proof failed")
         yield Step(1, 1, "proving TIFFs")
 
@@ -348,7 +351,7 @@ def _keep(series: Series, target: _Target, written: Written) -> Generator[Step, 
         if record.image is not None and index not in written.images:
             yield Step(index, len(target.stacks), "checking the image that is kept")
             if _is_kept(record.image, target, written, same=same):
-                kept.images[index] = record.image
+                kept.images[index], kept.values[index] = record.image, record.values
         if record.labels is not None and not (same and index in written.labels):
             yield Step(index, len(target.stacks), "checking the labels that are kept")
             if not same and target.path(record.labels.suffix).is_file():

@@ -18,7 +18,14 @@ from napari_dicom_markup.errors import DamagedError, VersionError
 from napari_dicom_markup.model.markup import Labels
 from napari_dicom_markup.model.progress import Step
 from napari_dicom_markup.model.sidecar import SIDECAR_SUFFIX, PartKind
-from napari_dicom_markup.model.stack import Instance, Leftover, Series, SourceFile, Stack, only_frame
+from napari_dicom_markup.model.stack import (
+    Instance,
+    Leftover,
+    Series,
+    SourceFile,
+    Stack,
+    only_frame,
+)
 from napari_dicom_markup.sources.bundle import SidecarReader
 from napari_dicom_markup.sources.dicom.headers import instance_from_bytes
 from napari_dicom_markup.sources.tiff import bundle_of, read_labels
@@ -72,6 +79,15 @@ class _Originals:
             raw = _rebuild(self._originals[name])
             self._keep(name, raw)
         return raw
+
+    def header(self, instance: Instance) -> bytes:
+        """Return an original's bytes, at least up to its pixels."""
+        original = self._originals[instance.file.relative]
+        first, *others = original.capsule.parts
+        end = -1 if instance.element is None else instance.element.offset
+        if others and first.kind is PartKind.LITERAL and 0 <= end <= first.length:
+            return original.literal()(first.length)
+        return self.fetch(instance.file)
 
     def _find(self, name: str) -> bytes | None:
         with self._lock:
@@ -189,10 +205,10 @@ class _Frames:
         if number not in self._described:
             if instance.pixels is None:
                 return {}
-            raw = None if is_plain(instance) else self._originals.fetch(instance.file)
+            raw = None if is_plain(instance) else self._originals.header(instance)
             described = frames_of(instance, raw)
             found = {(f.number, f.tile): f for f in described}
-            if instance.pixels.frames == 1:  # bundles of 0.1 have a grid of slices as one image
+            if instance.pixels.frames == 1:  # earlier bundles have a grid of slices as one
                 found.setdefault((0, None), only_frame(instance))
             self._described[number] = found
         return self._described[number]

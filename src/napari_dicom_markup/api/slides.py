@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -118,20 +119,16 @@ def _limits(slide: Slide) -> tuple[float, float]:
 def _series_steps(series: Series, files: list[Instance]) -> Generator[Step, None, list[Slide]]:
     heap = _Heap()
     for done, instance in enumerate(files, start=1):
-        _try(heap, (instance.file,), lambda one=instance: _sort_in(heap, read_slide_header(one)))
+        _try(heap, (instance.file,), partial(_sort_in, heap, instance))
         yield Step(done, len(files), "reading slides")
     for done, headers in enumerate(heap.parts.values(), start=1):
-        paths = tuple(header.instance.file for header in headers)
-        _try(
-            heap,
-            paths,
-            lambda tiled=TiledFile(headers): heap.images.append((tiled.describe(), tiled)),
-        )
+        whole = tuple(header.instance.file for header in headers)
+        _try(heap, whole, partial(_describe, heap, headers))
         yield Step(done, len(heap.parts), "opening slides")
     return _slides(series, heap)
 
 
-def _try(heap: _Heap, files: tuple[SourceFile, ...], work: Callable[[], Any]) -> None:
+def _try(heap: _Heap, files: tuple[SourceFile, ...], work: Callable[[], None]) -> None:
     try:
         work()
     except MarkupError as error:
@@ -144,9 +141,14 @@ def _try(heap: _Heap, files: tuple[SourceFile, ...], work: Callable[[], Any]) ->
         heap.put_aside(f"image cannot be read: {reason}", *files)
 
 
-def _sort_in(heap: _Heap, header: SlideHeader) -> None:
+def _describe(heap: _Heap, headers: list[SlideHeader]) -> None:
+    tiled = TiledFile(headers)
+    heap.images.append((tiled.describe(), tiled))
+
+
+def _sort_in(heap: _Heap, instance: Instance) -> None:
     """Put a file to the others of its image, or aside where it is no level."""
-    file = header.instance.file
+    header, file = read_slide_header(instance), instance.file
     if header.flavour is not Flavour.VOLUME:
         heap.put_aside(_ASIDE[header.flavour], file)
         return
@@ -187,26 +189,20 @@ def _slides(series: Series, heap: _Heap) -> list[Slide]:
 
 def _pyramids(heap: _Heap) -> list[tuple[SlidePlane, tuple[SlideLevel, ...]]]:
     """Return the levels of each plane, from large to small."""
-    found: list[tuple[SlidePlane, tuple[str, ...], list[SlideLevel]]] = []
+    found: list[tuple[SlidePlane, list[SlideLevel]]] = []
     images = sorted(heap.images, key=lambda one: -one[0].rows * one[0].columns)
     for image, tiled in images:
         for plane in image.planes:
             level = SlideLevel(image, _array(image, plane, tiled))
-            levels = next(
-                (
-                    on
-                    for at, subject, on in found
-                    if (at, subject) == (plane, image.subject) and _fits(on[0].image, image)
-                ),
-                None,
-            )
+            fitting = (on for at, on in found if at == plane and _fits(on[0].image, image))
+            levels = next(fitting, None)
             if levels is None:
-                found.append((plane, image.subject, [level]))
+                found.append((plane, [level]))
             elif _is_smaller(image, levels[-1].image):
                 levels.append(level)
             else:
                 heap.put_aside("image has the size of a level that is there already", *image.files)
-    return [(plane, tuple(levels)) for plane, _, levels in found]
+    return [(plane, tuple(levels)) for plane, levels in found]
 
 
 def _is_smaller(image: SlideImage, other: SlideImage) -> bool:
@@ -215,29 +211,27 @@ def _is_smaller(image: SlideImage, other: SlideImage) -> bool:
 
 def _fits(base: SlideImage, image: SlideImage) -> bool:
     """Say whether an image shows the part of the slide that a larger one shows."""
-    if (base.samples, base.peak, base.orientation) != (
-        image.samples,
-        image.peak,
-        image.orientation,
-    ):
+    if _kind(base) != _kind(image):
         return False
     if base.spacing_mm is None or image.spacing_mm is None:
         # Without sizes in mm, both sides must have shrunk alike.
         shrunk = abs(image.rows / base.rows - image.columns / base.columns)
         return shrunk <= _EXTENT * image.rows / base.rows + _PIXELS / min(base.shape[:2])
-    near = []
-    for axis in range(2):
-        coarse = _PIXELS * image.spacing_mm[axis]
-        side = base.shape[axis] * base.spacing_mm[axis]
-        near.append(
-            abs(side - image.shape[axis] * image.spacing_mm[axis]) <= _EXTENT * side + coarse
+    coarse = _PIXELS * max(image.spacing_mm)
+    sides = [
+        (n * mm, m * step)
+        for n, mm, m, step in zip(
+            base.shape[:2], base.spacing_mm, image.shape[:2], image.spacing_mm, strict=True
         )
-    if base.origin_mm is not None and image.origin_mm is not None:
-        near += [
-            abs(a - b) <= _ORIGIN_MM + _PIXELS * max(image.spacing_mm)
-            for a, b in zip(base.origin_mm, image.origin_mm, strict=True)
-        ]
-    return all(near)
+    ]
+    origins = zip(base.origin_mm or (), image.origin_mm or (), strict=False)
+    return all(abs(a - b) <= _EXTENT * a + coarse for a, b in sides) and all(
+        abs(a - b) <= _ORIGIN_MM + coarse for a, b in origins
+    )
+
+
+def _kind(image: SlideImage) -> tuple[object, ...]:
+    return image.subject, image.samples, image.peak, image.orientation
 
 
 def _array(image: SlideImage, plane: SlidePlane, tiled: TiledFile) -> TileArray:

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 from napari_dicom_markup.api.opening import frames_behind, make_volume
 from napari_dicom_markup.core.suv import suv_factors
-from napari_dicom_markup.core.voi import voi_choices
+from napari_dicom_markup.core.voi import voi_choices, window_limits
 from napari_dicom_markup.errors import ValuesError
-from napari_dicom_markup.model.pet import SuvFactor, SuvRefusal
+from napari_dicom_markup.model.pet import SuvFactor, SuvKind, SuvRefusal
 from napari_dicom_markup.model.progress import Step
+from napari_dicom_markup.model.stack import VoiFunction
 from napari_dicom_markup.sources.dicom.pet import read_pet_facts
 from napari_dicom_markup.sources.dicom.voi import read_voi
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from napari_dicom_markup.model.pet import SuvKind
-    from napari_dicom_markup.model.stack import ValueMapping, Volume
+    from napari_dicom_markup.model.stack import ValueMapping, Volume, Window
     from napari_dicom_markup.model.voi import VoiChoice
 
 
@@ -28,12 +28,16 @@ def suv_steps(volume: Volume, kind: SuvKind) -> Generator[Step, None, Volume]:
     Raises
     ------
     ValuesError
-        It is no PET, or its headers do not say what SUV needs; the text is the reason.
+        It is no PET, is in SUV already, or its headers do not say what SUV needs; the text is
+        the reason.
     """
     frames = frames_behind(volume)
     instances = {f.file.relative: f.instance for f in volume.stack.frames}
     if any(instance.modality != "PT" for instance in instances.values()):
         message = "SUV is of PET images: the volume is none"
+        raise ValuesError(message)
+    if not _SUV_UNITS.isdisjoint(f.values.unit for f in volume.stack.frames):
+        message = "the values are SUV already: take the volume that was opened"
         raise ValuesError(message)
     facts = []
     for done, instance in enumerate(instances.values(), start=1):
@@ -56,6 +60,13 @@ def suv_steps(volume: Volume, kind: SuvKind) -> Generator[Step, None, Volume]:
     return make_volume(volume.series, stack, frames, volume.sidecar)
 
 
+def _suv_unit(kind: SuvKind) -> str:
+    return f"{kind.unit} (SUV {kind.value})"
+
+
+_SUV_UNITS = frozenset(map(_suv_unit, SuvKind))
+
+
 def _scaled(values: ValueMapping, factor: SuvFactor) -> ValueMapping:
     """Return a mapping to values times a factor; windows go with them, and are exact ones."""
     measured = values.measured
@@ -67,13 +78,24 @@ def _scaled(values: ValueMapping, factor: SuvFactor) -> ValueMapping:
         values,
         slope=values.slope * factor.value,
         intercept=values.intercept * factor.value,
-        unit=f"{factor.kind.unit} (SUV {factor.kind.value})",
+        unit=_suv_unit(factor.kind),
         measured=measured,
-        windows=tuple(
-            replace(w, center=w.center * factor.value, width=w.width * factor.value)
-            for w in values.windows
-        ),
+        windows=tuple(_scaled_window(window, factor.value) for window in values.windows),
     )
+
+
+def _scaled_window(window: Window, factor: float) -> Window:
+    """Return a window for values times a factor.
+
+    A LINEAR one, from c - w/2 to c + w/2 - 1, counts in whole values (PS3.3 C.11.2.1.2.1): times
+    a fraction it is a LINEAR_EXACT one.
+    """
+    center, width, function = window.center, window.width, window.function
+    limits = window_limits(window)
+    if function is VoiFunction.LINEAR and limits is not None:
+        center, width = sum(limits) / 2, limits[1] - limits[0]
+        function = VoiFunction.LINEAR_EXACT
+    return replace(window, center=center * factor, width=width * factor, function=function)
 
 
 def voi_of(volume: Volume) -> tuple[VoiChoice, ...]:

@@ -238,6 +238,9 @@ def to_physical(
 
 def _shift(stored: Array, offset: int, target: Array) -> None:
     """Add an integer into the target; modular where that is exact, saturating otherwise."""
+    if not offset and stored.dtype == target.dtype:
+        _filled(stored, target.dtype, target)
+        return
     limits, kind = np.iinfo(target.dtype), np.iinfo(stored.dtype)
     always = limits.min <= kind.min + offset and kind.max + offset <= limits.max
     if (
@@ -262,7 +265,8 @@ def _filled(physical: Array, dtype: DTypeLike, out: Array | None) -> Array:
     if target.dtype.kind in "iu" and physical.dtype.kind == "f":
         limits = np.iinfo(target.dtype)
         physical = np.clip(np.rint(physical), limits.min, limits.max)
-    np.copyto(target, physical, casting="unsafe")
+    if physical.dtype != target.dtype or not np.shares_memory(physical, target):
+        np.copyto(target, physical, casting="unsafe")
     return target
 
 

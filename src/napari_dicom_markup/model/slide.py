@@ -34,7 +34,8 @@ class SlideImage:
     ``origin_mm`` is (x, y) of the first pixel in the slide's coordinates, and ``orientation``
     the directions of a row and of a column there (TotalPixelMatrixOriginSequence and
     ImageOrientationSlide, PS3.3 C.8.12.4.1.4). ``subject`` tells pyramids apart: Frame of
-    Reference, container, PyramidUID and whether heights are merged (ExtendedDepthOfField). ``peak`` is the largest value that can be stored.
+    Reference, container, PyramidUID and whether heights are merged (ExtendedDepthOfField).
+    ``peak`` is the largest value that can be stored.
     """
 
     files: tuple[SourceFile, ...] = field(repr=False)
@@ -54,6 +55,11 @@ class SlideImage:
         """(rows, columns), and 3 for colour."""
         size = (self.rows, self.columns)
         return size if self.samples == 1 else (*size, self.samples)
+
+    @property
+    def tile_shape(self) -> tuple[int, ...]:
+        """(rows, columns) of a tile, and 3 for colour."""
+        return self.tile if self.samples == 1 else (*self.tile, self.samples)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

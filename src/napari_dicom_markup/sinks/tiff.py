@@ -378,7 +378,9 @@ def _geometry(stack: Stack) -> Pairs:
         pairs[f"{prefix}_unit"] = axis.unit
         pairs[f"{prefix}_values"] = json.dumps(axis.values)
         for one in axis.coordinates:
-            pairs[f"{prefix}_{one.name}"] = json.dumps(one.values)
+            name = f"{prefix}_{one.name}"
+            name += f" in {one.unit}" if one.unit else ""
+            pairs[name] = json.dumps(one.values)
     return tuple(pairs.items())
 
 

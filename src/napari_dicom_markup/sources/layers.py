@@ -51,22 +51,38 @@ def read_selection(selected: Sequence[Layer], others: Iterable[Layer] = ()) -> S
     """
     images = [volume for layer in selected if (volume := volume_of(layer)) is not None]
     foreign = [layer for layer in selected if layer[2] == "image" and volume_of(layer) is None]
+    if any(map(_is_slide, foreign)):
+        raise SelectionError(_SLIDE)
     if foreign:
         message = (
             f"{len(foreign)} of the selected image layers were not opened from DICOM: "
             "select only images opened by DICOM markup, and labels painted on them"
         )
         raise SelectionError(message)
-    around = [layer for layer in others if volume_of(layer) is not None]
+    rest = list(others)
+    around = [layer for layer in rest if volume_of(layer) is not None]
     labels: dict[int, list[Labels]] = {}
     found = list(images)
     for layer in selected:
         if layer[2] == "labels":
+            if getattr(layer[0], "ndim", 2) == 2 and any(map(_is_slide, rest)):
+                raise SelectionError(_SLIDE)
             volume = _find_image(layer, [one for one in selected if volume_of(one)], around)
             labels.setdefault(volume.stack.index, []).append(_read_labels(layer))
             found.append(volume)
     _check_one_series(found)
     return Selection(found[0], {volume.stack.index: volume for volume in images}, labels)
+
+
+_SLIDE = (
+    "whole slide images and labels painted on them cannot be saved in a bundle yet; "
+    "dicom-markup pack keeps the slide's files, and napari itself saves the labels as TIFF"
+)
+
+
+def _is_slide(layer: Layer) -> bool:
+    """Say whether a layer was opened as a pyramid of ours."""
+    return "slide" in (layer[1].get("metadata") or {}).get("dicom_markup", {})
 
 
 def volume_of(layer: Layer) -> Volume | None:

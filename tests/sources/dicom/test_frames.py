@@ -520,6 +520,43 @@ def test_wider_planes_are_converted_from_a_frame_of_their_own(tmp_path):
     np.testing.assert_array_equal(out, expected)
 
 
+@pytest.mark.parametrize(
+    "folder", [pytest.param(CORPUS, marks=needs_corpus, id="corpus"), PYDICOM_FILES]
+)
+def test_frames_loaded_into_their_place_are_those_that_are_decoded_alone(folder):
+    """In the memory of the plane, in a thread's own for wider planes, and in the codec's."""
+    for path in files_under(folder):
+        raw = path.read_bytes()
+        instance = image_in(raw, path)
+        if instance is None or instance.pixels.frames > 20:
+            continue
+        frames = [
+            dataclasses.replace(only_frame(instance), number=number)
+            for number in range(instance.pixels.frames)
+        ]
+        alone = [our_frame(raw, frame) for frame in frames]
+        if any(array is None for array in alone):
+            continue
+        expected = np.stack(alone)
+        for dtype in (expected.dtype, np.dtype(np.float64)):
+            out = np.empty(expected.shape, dtype)
+            read_frames_into(frames, out, copy)
+            np.testing.assert_array_equal(out, expected, err_msg=path.name)
+
+
+def test_run_lengths_that_do_not_fill_a_plane_are_refused(tmp_path):
+    """Of a literal run of 128 zeros, a no-operation makes 64 of a byte each."""
+    whole, rest = build(np.zeros((64, 64), np.uint16), ts.RLE).rsplit(b"\x7f" + bytes(128), 1)
+    raw = whole + b"\x80" + bytes(128) + rest
+    image = only_frame(image_of(raw, tmp_path / "0.dcm"))
+    with pytest.raises(DecodeError):
+        read_frames_into([image], np.empty((1, 64, 64), np.uint16), copy)
+
+
+def test_no_frames_are_loaded_at_once():
+    read_frames_into([], np.empty((0, 4, 4), np.uint16), copy)
+
+
 def test_a_cut_file_in_a_stack_stops_the_load_with_its_name(tmp_path):
     expected, instances = written_stack(tmp_path, [ts.EXPLICIT_LE] * 20)
     cut = instances[11].file.path

@@ -148,20 +148,30 @@ def beside(volumes: Volumes, *used: Part) -> tuple[Coordinate, ...]:
 
 
 def _coordinate(volumes: Volumes, part: Part) -> Coordinate | None:
-    keys = [[part.read(frame.acquisition) for frame in volume] for volume in volumes]
+    values = tuple(part.read(volume[0].acquisition) or () for volume in volumes)
     if part.is_time:
-        stated = [[key for key in volume if key is not None] for volume in keys]
-        if any(len(a) < len(b) for a, b in zip(stated, keys, strict=True)):
-            return None
-        starts = [min(volume)[0] for volume in stated]
-        if starts != sorted(set(starts)):
-            return None
-        since = tuple((round(start - starts[0], 6),) for start in starts)
-        return Coordinate(part.axis, part.unit, since)
-    if any(len(set(volume)) > 1 for volume in keys):
+        return _since_first(volumes, part) if all(values) else None
+    if len(set(values)) == 1:
         return None
-    values = tuple(volume[0] or () for volume in keys)
-    return Coordinate(part.axis, part.unit, values) if len(set(values)) > 1 else None
+    for volume, value in zip(volumes, values, strict=True):
+        if any((part.read(frame.acquisition) or ()) != value for frame in volume):
+            return None
+    return Coordinate(part.axis, part.unit, values)
+
+
+def _since_first(volumes: Volumes, part: Part) -> Coordinate | None:
+    """Return volumes' times since the first, where all frames state one and they go on."""
+    starts = []
+    for volume in volumes:
+        keys = [part.read(frame.acquisition) for frame in volume]
+        stated = [key for key in keys if key is not None]
+        if len(stated) < len(keys):
+            return None
+        starts.append(min(stated)[0])
+    if starts != sorted(set(starts)):
+        return None
+    since = tuple((round(start - starts[0], 6),) for start in starts)
+    return Coordinate(part.axis, part.unit, since)
 
 
 def flat_axes(frames: Sequence[Frame]) -> tuple[LeadingAxis, ...]:

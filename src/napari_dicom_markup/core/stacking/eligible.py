@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from napari_dicom_markup.standard import transfer_syntax as ts
-from napari_dicom_markup.standard.sop_classes import MARKUP, describe_sop_class
+from napari_dicom_markup.standard.sop_classes import MARKUP, WHOLE_SLIDE, describe_sop_class
 
 if TYPE_CHECKING:
     from napari_dicom_markup.model.stack import Instance, PixelElement, PixelFormat
@@ -40,6 +40,11 @@ BITS_ALLOCATED = frozenset({1, 8, 12, 16, 32, 64})
 """The sizes of a stored value that sources.dicom decodes; PS3.5 section 8.1.1 knows no others
 but multiples of 8, which no decoder here has, and ACR-NEMA's packed 12."""
 
+_AIMS = dict.fromkeys(MARKUP, "opened as labels on the images it refers to") | {
+    WHOLE_SLIDE: "opened as a pyramid, not as a stack"
+}
+"""What becomes of kinds that stand in no stack, but are opened all the same."""
+
 _UID = re.compile(r"[0-9.]{1,64}")
 """The characters of a UID (PS3.5 section 9.1): any other value may be somebody's name."""
 
@@ -48,8 +53,10 @@ def why_no_frame(instance: Instance) -> str | None:
     """Return why an instance cannot stand in a stack, or None when it can."""
     kind = describe_sop_class(instance.sop_class_uid)
     if kind is not None:
-        aim = "opened as labels on the images it refers to" if kind in MARKUP else "no image"
-        return f"{kind}: {aim}"
+        is_level = "VOLUME" in instance.acquisition.image_type
+        if kind == WHOLE_SLIDE and not is_level:
+            return f"{kind}: its label, overview or thumbnail is not opened"
+        return f"{kind}: {_AIMS.get(kind, 'no image')}"
     if instance.pixels is None:
         return "no image: the object has no matrix of pixels"
     return _why_no_pixels(instance, instance.pixels)

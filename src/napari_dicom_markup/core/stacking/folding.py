@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from napari_dicom_markup.core.stacking.axes import (
@@ -16,7 +17,6 @@ from napari_dicom_markup.core.stacking.axes import (
     flat_axes,
     product_axes,
 )
-from napari_dicom_markup.core.stacking.partition import group_by
 from napari_dicom_markup.model.stack import LeadingAxis
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     Planes = Sequence[Sequence[Frame]]
     Parts = tuple[Part, ...]
+    Column = list[list[Key]]
 
 REPEAT = "repeat"
 """The axis of images at one position that only their InstanceNumber tells apart."""
@@ -57,94 +58,113 @@ def fold(planes: Planes) -> list[Folded]:
     if counts == {1}:
         return [Folded((tuple(plane[0] for plane in planes),), ())]
     ways = (_fold_equal,) if len(counts) == 1 else (_fold_exactly, _fold_unequal)
-    candidates = list(_candidates(planes))
     for way in ways:
-        for parts in candidates:
-            folded = way(planes, parts)
+        for candidate in _candidates(planes):
+            folded = way(planes, candidate)
             if folded is not None:
                 return folded
     return _fold_by_rank(planes)
 
 
-def _candidates(planes: Planes) -> Iterator[Parts]:
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """Attributes that together tell the frames of every plane apart, and what each frame says.
+
+    ``keys`` are arranged as the planes are.
+    """
+
+    parts: Parts
+    keys: list[list[tuple[Key, ...]]]
+
+
+def _candidates(planes: Planes) -> Iterator[_Candidate]:
     """Yield what tells the frames of every plane apart: an attribute, or several together.
 
     What names volumes comes before the times of day, which tell nearly all frames apart. Only
     attributes that differ within a plane, and that all frames state, are tried.
     """
-    parts = (*NAMED, *counter_parts(planes[0][0]))
-    telling = [part for part in parts if _tells(planes, part)]
-    groups = [
-        group for count in range(1, MOST_TOGETHER + 1) for group in combinations(telling, count)
-    ]
-    for group in (*groups, *((time,) for time in TIMES_OF_DAY)):
-        if _separates(planes, group):
-            yield group
+    telling: list[tuple[Part, Column]] = []
+    for part in (*NAMED, *counter_parts(planes[0][0])):
+        column = _column(planes, part)
+        if column is not None and any(len(set(keys)) > 1 for keys in column):
+            telling.append((part, column))
+    for count in range(1, MOST_TOGETHER + 1):
+        for group in combinations(telling, count):
+            yield from _separating(group)
+    for time in TIMES_OF_DAY:
+        column = _column(planes, time)
+        if column is not None:
+            yield from _separating(((time, column),))
 
 
-def _tells(planes: Planes, part: Part) -> bool:
-    """Say whether all frames state an attribute, and some of one plane differ in it."""
-    values = [{part.read(frame.acquisition) for frame in plane} for plane in planes]
-    return not any(None in one for one in values) and any(len(one) > 1 for one in values)
-
-
-def _separates(planes: Planes, parts: Parts) -> bool:
-    """Say whether attributes together differ between all frames of each plane."""
+def _column(planes: Planes, part: Part) -> Column | None:
+    """Return what an attribute says of each frame, None where it says nothing of one of them."""
+    column: Column = []
     for plane in planes:
-        keys = {_key(frame, parts) for frame in plane}
-        if None in keys or len(keys) < len(plane):
-            return False
-    return True
+        keys = [part.read(frame.acquisition) for frame in plane]
+        stated = [key for key in keys if key is not None]
+        if len(stated) < len(keys):
+            return None
+        column.append(stated)
+    return column
 
 
-def _key(frame: Frame, parts: Parts) -> tuple[Key, ...] | None:
-    keys = tuple(part.read(frame.acquisition) for part in parts)
-    stated = tuple(key for key in keys if key is not None)
-    return stated if len(stated) == len(keys) else None
+def _separating(group: Sequence[tuple[Part, Column]]) -> Iterator[_Candidate]:
+    """Yield attributes as a candidate where they differ between all frames of each plane."""
+    parts = tuple(part for part, _ in group)
+    columns = (column for _, column in group)
+    keys = [list(zip(*plane, strict=True)) for plane in zip(*columns, strict=True)]
+    if all(len(set(plane)) == len(plane) for plane in keys):
+        yield _Candidate(parts, keys)
 
 
-def _fold_equal(planes: Planes, parts: Parts) -> list[Folded] | None:
+def _fold_equal(planes: Planes, candidate: _Candidate) -> list[Folded] | None:
     """Fold planes of one size by what volumes are named by, or by the order of times."""
-    sets = {frozenset(_key(frame, parts) for frame in plane) for plane in planes}
-    if len(sets) == 1:
-        return _fold_by_value(planes, parts)
-    return _fold_by_time(planes, parts[0]) if len(parts) == 1 and parts[0].is_time else None
+    if len(set(map(frozenset, candidate.keys))) == 1:
+        return _fold_by_value(planes, candidate)
+    by_time = len(candidate.parts) == 1 and candidate.parts[0].is_time
+    return _fold_by_time(planes, candidate) if by_time else None
 
 
-def _fold_exactly(planes: Planes, parts: Parts) -> list[Folded] | None:
+def _fold_exactly(planes: Planes, candidate: _Candidate) -> list[Folded] | None:
     """Fold by what has no more values than the fullest plane has frames."""
-    values = {_key(frame, parts) for plane in planes for frame in plane}
-    exact = len(values) == max(map(len, planes))
-    return _fold_by_value(planes, parts) if exact else None
+    exact = len(set().union(*candidate.keys)) == max(map(len, planes))
+    return _fold_by_value(planes, candidate) if exact else None
 
 
-def _fold_unequal(planes: Planes, parts: Parts) -> list[Folded] | None:
+def _fold_unequal(planes: Planes, candidate: _Candidate) -> list[Folded] | None:
     """Fold by what names volumes, though no plane has all; times name none."""
-    if any(part.is_time for part in parts):
+    if any(part.is_time for part in candidate.parts):
         return None
-    return _fold_by_value(planes, parts)
+    return _fold_by_value(planes, candidate)
 
 
-def _fold_by_value(planes: Planes, parts: Parts) -> list[Folded]:
-    volumes = group_by((f for plane in planes for f in plane), lambda f: _key(f, parts) or ())
+def _fold_by_value(planes: Planes, candidate: _Candidate) -> list[Folded]:
+    volumes: dict[tuple[Key, ...], list[Frame]] = {}
+    for plane, keys in zip(planes, candidate.keys, strict=True):
+        for frame, key in zip(plane, keys, strict=True):
+            volumes.setdefault(key, []).append(frame)
     ordered = [(key, tuple(volumes[key])) for key in sorted(volumes)]
-    if parts[0].is_time_of_day:
+    if candidate.parts[0].is_time_of_day:
         first = ordered[0][0][0][0]
         ordered = [(((round(key[0][0] - first, 6),),), members) for key, members in ordered]
-    return _complete_and_rest(ordered, len(planes), parts)
+    return _complete_and_rest(ordered, len(planes), candidate.parts)
 
 
-def _fold_by_time(planes: Planes, part: Part) -> list[Folded]:
+def _fold_by_time(planes: Planes, candidate: _Candidate) -> list[Folded]:
     """Fold by the order of times within each plane; the axis counts from the first volume."""
-
-    def when(frame: Frame) -> float:
-        return (part.read(frame.acquisition) or (0.0,))[0]
-
-    ordered = [sorted(plane, key=when) for plane in planes]
-    volumes = tuple(zip(*ordered, strict=True))
-    starts = [min(map(when, volume)) for volume in volumes]
+    part = candidate.parts[0]
+    rows = []
+    for plane, keys in zip(planes, candidate.keys, strict=True):
+        timed = zip((key[0][0] for key in keys), plane, strict=True)
+        rows.append(sorted(timed, key=itemgetter(0)))
+    volumes, starts = [], []
+    for volume in zip(*rows, strict=True):
+        volumes.append(tuple(frame for _, frame in volume))
+        starts.append(min(time for time, _ in volume))
     values = tuple(round(start - starts[0], 6) for start in starts)
-    return [Folded(volumes, (LeadingAxis(part.axis, part.unit, values, beside(volumes, part)),))]
+    axis = LeadingAxis(part.axis, part.unit, values, beside(volumes, part))
+    return [Folded(tuple(volumes), (axis,))]
 
 
 def _fold_by_rank(planes: Planes) -> list[Folded]:

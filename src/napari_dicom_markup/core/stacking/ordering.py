@@ -52,6 +52,8 @@ def _dot(a: Sequence[float], b: Vector) -> float:
 
 def _position_tolerance(frame: Frame) -> float:
     grid = frame.grid
-    stated = (grid.spacing_between_slices, grid.slice_thickness, 1.0)
+    own = grid.pixel_spacing or ()  # slices of some micrometres, of pixels as small
+    stated: tuple[float | None, ...]
+    stated = (grid.spacing_between_slices, grid.slice_thickness, *own, 1.0)
     nominal = next(abs(value) for value in stated if value and is_length(abs(value)))
     return POSITION_TOLERANCE_MM * min(max(nominal, 0.01), 1.0)

@@ -91,15 +91,18 @@ def _report_gaps(steps: Steps, first: float, slices: Sequence[Frame]) -> list[Ge
 def _lacking(
     steps: Steps, first: float, gaps: Sequence[int], counts: Sequence[int]
 ) -> Iterator[float]:
-    """Yield where along the normal slices are missing, at most 10,000 of them."""
+    """Yield where along the normal slices are missing, the first 10,000 of them."""
     before = np.concatenate(([0.0], np.cumsum(steps.distances)))
+    left = _MOST_LACKING
     for gap in gaps:
-        for n in range(1, min(counts[gap], _MOST_LACKING)):
+        lacking = min(counts[gap] - 1, left)
+        for n in range(1, lacking + 1):
             yield round(first - float(before[gap]) - n * steps.step, 6)
+        left -= lacking
 
 
 _MOST_LACKING = 10_000
-"""Slices that one gap is believed to lack; positions of other scans make longer ones."""
+"""Slices that a stack is believed to lack; positions of other scans make longer gaps."""
 
 
 def _report_uneven(steps: Steps, slices: Sequence[Frame]) -> list[GeometryReport]:

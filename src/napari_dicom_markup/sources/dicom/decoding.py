@@ -121,7 +121,7 @@ class SpansOfFrames:
         return spans
 
 
-def decode(source: Source, frame: Frame, spans: SpansOfFrames) -> Array:
+def decode(source: Source, frame: Frame, spans: SpansOfFrames, out: Array | None = None) -> Array:
     """Return the stored values of a frame's whole matrix, whatever the transfer syntax.
 
     Parameters
@@ -132,6 +132,9 @@ def decode(source: Source, frame: Frame, spans: SpansOfFrames) -> Array:
         Which frame; its tile is not cut out.
     spans : SpansOfFrames
         Where frames of encapsulated objects stand, as far as that is known already.
+    out : NDArray, optional
+        Memory of the matrix' shape and stored type, for a codec that can write there: what is
+        returned lies in it or not.
 
     Raises
     ------
@@ -149,7 +152,7 @@ def decode(source: Source, frame: Frame, spans: SpansOfFrames) -> Array:
         return _decode_native(source, frame, element, frame.number)
     if element.length is not None:
         raise failure(frame, "its pixel data are not encapsulated as the syntax demands")
-    return _decode_encapsulated(source, frame, spans)
+    return _decode_encapsulated(source, frame, spans, out)
 
 
 def described(frame: Frame) -> tuple[PixelFormat, PixelElement]:
@@ -225,7 +228,9 @@ def _byte_order(source: Source, frame: Frame, element: PixelElement) -> tuple[bo
     return big_endian, header[4:6] == b"OW"
 
 
-def _decode_encapsulated(source: Source, frame: Frame, spans: SpansOfFrames) -> Array:
+def _decode_encapsulated(
+    source: Source, frame: Frame, spans: SpansOfFrames, out: Array | None
+) -> Array:
     pixels, element = described(frame)
     syntax = frame.instance.transfer_syntax_uid
     try:
@@ -236,7 +241,7 @@ def _decode_encapsulated(source: Source, frame: Frame, spans: SpansOfFrames) -> 
     if syntax == ts.DEFLATED_FRAME:
         return _decode_deflated_frame(stream, frame)
     try:
-        samples, bits, ybr = codestreams.decode(stream, syntax, pixels)
+        samples, bits, ybr = codestreams.decode(stream, syntax, pixels, out)
         stored = _as_stored(samples, pixels, bits)
     except codestreams.CODEC_ERRORS:
         return _decode_otherwise(stream, frame)
@@ -254,7 +259,7 @@ def _as_stored(samples: Array, pixels: PixelFormat, bits: int) -> Array:
     if samples.shape != native.frame_shape(pixels) or plain.dtype.itemsize > dtype.itemsize:
         message = "the codec gave another shape or more bits than the data set says"
         raise ValueError(message)
-    stored = plain.astype(f"u{dtype.itemsize}").view(dtype)
+    stored = plain.astype(f"u{dtype.itemsize}", copy=not plain.flags.writeable).view(dtype)
     native.keep_low_bits(stored, bits)
     return stored
 

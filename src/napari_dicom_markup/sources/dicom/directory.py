@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_dicom_markup.sources.dicom.unusual import BROKEN
+from napari_dicom_markup.sources.dicom.unusual import BROKEN, check_size
 from napari_dicom_markup.sources.quiet import quiet_pydicom
 from napari_dicom_markup.standard.sop_classes import DICOMDIR
 
@@ -37,8 +37,10 @@ def named_files(path: Path) -> list[tuple[Path, str]]:
     from pydicom.errors import BytesLengthException, InvalidDicomError
 
     try:
-        with quiet_pydicom():
-            records = dcmread(path).get("DirectoryRecordSequence") or []
+        with quiet_pydicom(), path.open("rb") as stream:
+            check_size(stream)
+            stream.seek(0)
+            records = dcmread(stream).get("DirectoryRecordSequence") or []
             identifiers = [record.get("ReferencedFileID") for record in records]
     except (BytesLengthException, InvalidDicomError, *BROKEN):
         return []

@@ -14,6 +14,7 @@ from napari_dicom_markup.model.sidecar import STAGING_SUFFIX
 from napari_dicom_markup.model.stack import Instance, Leftover, SourceFile
 from napari_dicom_markup.sources.dicom.directory import is_directory, named_files
 from napari_dicom_markup.sources.dicom.headers import instance_from_header
+from napari_dicom_markup.sources.dicom.heads import Room
 from napari_dicom_markup.sources.dicom.hop import UnusualError, resume
 from napari_dicom_markup.sources.dicom.raw_values import Shared
 from napari_dicom_markup.sources.dicom.unusual import read_unusual
@@ -47,7 +48,9 @@ _MAGIC = (
 )
 """What a file without the DICM prefix is, by its first bytes."""
 
-_TEXT_SAMPLE = 512
+_FOREIGN_BYTES = 512
+"""Bytes by which a file without the DICM prefix is recognised."""
+
 _CONTROLS = bytes(c for c in range(32) if c not in b"\t\n\r\f\x1b") + b"\x7f"
 
 
@@ -125,12 +128,12 @@ def read_instances(
     An ``Instance`` for every DICOM file of a series, its pixels complete or not; for any other
     file a ``Leftover`` with the reason. No file makes it fail.
     """
-    shared = Shared()
+    shared, room = Shared(), Room(min(len(files), BATCH) * HEAD)
     results: list[Instance | Leftover] = []
     yield Step(0, len(files), "reading headers")
     for first in range(0, len(files), BATCH):
         with _without_collection():
-            results += _read_batch(files[first : first + BATCH], shared)
+            results += _read_batch(files[first : first + BATCH], shared, room)
         yield Step(len(results), len(files), "reading headers")
     return results
 
@@ -150,9 +153,13 @@ def _without_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _read_batch(files: Sequence[SourceFile], shared: Shared) -> list[Instance | Leftover]:
-    heads, refusals = _read_heads(files)
-    headers = walk(heads, [max(f.size, len(h)) for f, h in zip(files, heads, strict=True)])
+def _read_batch(
+    files: Sequence[SourceFile], shared: Shared, room: Room
+) -> list[Instance | Leftover]:
+    refusals: dict[int, OSError] = {}
+    strangers: dict[int, bytes] = {}
+    heads = _read_heads(files, refusals, strangers)
+    headers = walk(heads, [file.size for file in files], room)
     results: list[Instance | Leftover] = []
     for i, (file, header) in enumerate(zip(files, headers, strict=True)):
         if isinstance(header, Header):
@@ -160,25 +167,27 @@ def _read_batch(files: Sequence[SourceFile], shared: Shared) -> list[Instance | 
         elif i in refusals:
             results.append(_refuse(file, refusals[i], is_dicom=False))
         else:
-            results.append(_read_singly(file, heads[i], header, shared))
+            results.append(_read_singly(file, strangers.get(i), header, shared))
     return results
 
 
-def _read_heads(files: Sequence[SourceFile]) -> tuple[list[bytes], dict[int, OSError]]:
-    """Return the beginning of each file, empty where the system refuses, with the reasons."""
-    heads: list[bytes] = []
-    refusals: dict[int, OSError] = {}
+def _read_heads(
+    files: Sequence[SourceFile], refusals: dict[int, OSError], strangers: dict[int, bytes]
+) -> Iterator[bytes]:
+    """Yield the beginning of each file, and note why there is none, and what is not DICOM's."""
     for i, file in enumerate(files):
+        head = b""
         try:
             descriptor = os.open(file.location, _OPEN_FLAGS)
             try:
-                heads.append(os.read(descriptor, HEAD))
+                head = os.read(descriptor, HEAD)
             finally:
                 os.close(descriptor)
         except OSError as error:
-            heads.append(b"")
             refusals[i] = error
-    return heads, refusals
+        if head[PREFIX_END - len(PREFIX) : PREFIX_END] != PREFIX:
+            strangers[i] = head[:_FOREIGN_BYTES]
+        yield head
 
 
 def _refuse(file: SourceFile, error: OSError, *, is_dicom: bool) -> Leftover:
@@ -191,11 +200,11 @@ def _refuse(file: SourceFile, error: OSError, *, is_dicom: bool) -> Leftover:
 
 
 def _read_singly(
-    file: SourceFile, head: bytes, cut: Cut | None, shared: Shared
+    file: SourceFile, stranger: bytes | None, cut: Cut | None, shared: Shared
 ) -> Instance | Leftover:
-    """Read one file for which the lockstep was not enough."""
-    prefixed = head[:PREFIX_END].endswith(PREFIX)
-    foreign = "" if prefixed else _foreign(head)
+    """Read one file for which the lockstep was not enough; a stranger by its first bytes."""
+    prefixed = stranger is None
+    foreign = "" if stranger is None else _foreign(stranger)
     if foreign:
         return Leftover(file, foreign, is_dicom=False)
     try:
@@ -242,7 +251,7 @@ def _foreign(head: bytes) -> str:
     for magic, name in _MAGIC:
         if head.startswith(magic):
             return f"not DICOM: {name}"
-    if _is_text(head[:_TEXT_SAMPLE]):
+    if _is_text(head):
         return "not DICOM: text"
     return ""
 

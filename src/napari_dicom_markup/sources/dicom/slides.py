@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import weakref
+from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -18,12 +19,13 @@ from numpy.typing import NDArray
 
 from napari_dicom_markup.errors import DecodeError, MarkupError, SourceChangedError
 from napari_dicom_markup.model.slide import Flavour, SlideImage, SlidePlane
+from napari_dicom_markup.sources.dicom import codestreams
 from napari_dicom_markup.sources.dicom.lenient import (
-    broken,
     functional_group,
     items,
     number,
     numbers,
+    pydicom_errors,
     text,
     texts,
 )
@@ -50,6 +52,9 @@ MOST_TILES = 1 << 22
 
 MOST_PLANES = 1 << 10
 """Optical paths by heights of one image."""
+
+KEPT_BYTES = 32 << 20
+"""Tiles kept of each image: those of a screen or two, for napari asks for them again and again."""
 
 LEAST_FRAME = 8
 """Bytes of an encapsulated frame that is empty: its item's header (PS3.5 A.4)."""
@@ -106,12 +111,12 @@ def read_slide_header(instance: Instance) -> SlideHeader:
     try:
         with instance.file.path.open("rb") as file:
             header = read_partial(file, lambda tag, _vr, _length: tag >= _PER_FRAME, force=True)
-    except broken():
+    except pydicom_errors():
         header = None
     if header is None:
         raise _failure(instance.file, "its header cannot be read")
     kind = ([*texts(header, "ImageType"), "", "", ""])[2]
-    flavour = Flavour(kind) if kind in Flavour else Flavour.OTHER
+    flavour = next((one for one in Flavour if one == kind), Flavour.OTHER)
     whole = text(header, "SOPInstanceUIDOfConcatenationSource") or instance.sop_instance_uid
     labelled = "YES" in {text(header, key) for key in _SHOWS_NAMES}
     heights = int(number(header, "TotalPixelMatrixFocalPlanes") or 1)
@@ -164,6 +169,7 @@ class TiledFile:
         self._headers = tuple(headers)
         self._lock = Lock()
         self._data: Any = None
+        self._kept: OrderedDict[tuple[int, int, SlidePlane], Array] = OrderedDict()
 
     def describe(self) -> SlideImage:
         """Return what the image is, with its planes; nothing is open afterwards.
@@ -178,7 +184,8 @@ class TiledFile:
         source, instance = self._open()
         try:
             with quiet_pydicom(), quiet_log("wsidicom"):
-                return self._attempt(lambda: self._image(first, instance), _REFUSED)
+                image: SlideImage = self._attempt(lambda: self._image(first, instance), _REFUSED)
+                return image
         finally:
             source.close()
 
@@ -192,32 +199,46 @@ class TiledFile:
         SourceChangedError
             A file is not what it was when it was found.
         """
-        image = self._headers[0].image
-        shape = image.tile if image.samples == 1 else (*image.tile, image.samples)
         with self._lock:  # wsidicom's decoder by pydicom is not for threads
-            if self._data is None:
-                source, instance = self._open()
-                weakref.finalize(self, source.close)
-                self._data = instance.image_data
-            place = f"the tile at row {row}, column {column} cannot be decoded"
-            tile = np.asarray(self._attempt(lambda: self._decoded(row, column, plane), place))
-        if tile.shape != shape or tile.dtype.kind != "u":
-            raise _failure(self._headers[0].instance.file, place)
-        return tile
+            if (row, column, plane) not in self._kept:
+                place = f"the tile at row {row}, column {column} cannot be decoded"
+                tile = self._attempt(lambda: self._decoded(row, column, plane), place)
+                self._kept[row, column, plane] = tile
+                while len(self._kept) > max(1, KEPT_BYTES // max(1, tile.nbytes)):
+                    self._kept.popitem(last=False)
+            self._kept.move_to_end((row, column, plane))
+            return self._kept[row, column, plane]
 
-    def _decoded(self, row: int, column: int, plane: SlidePlane) -> Any:
+    def _decoded(self, row: int, column: int, plane: SlidePlane) -> Array:
         from wsidicom.geometry import Point
 
-        return self._data.get_decoded_tile(Point(column, row), plane.z_um, plane.path)
+        if self._data is None:
+            source, instance = self._open()
+            weakref.finalize(self, source.close)
+            self._data = instance.image_data
+        at = (Point(column, row), plane.z_um, plane.path)
+        if self._data.tiles.get_frame_index(*at) < 0:
+            tile = np.asarray(self._data.blank_tile)
+        else:
+            stream = self._data.get_encoded_tile(*at)
+            _check_stream(stream, self._headers[0].instance)
+            tile = np.asarray(self._data.decoder.decode(stream))
+        image = self._headers[0].image
+        if tile.shape != image.tile_shape or tile.dtype.kind != "u":
+            raise ValueError
+        return tile
 
     def _open(self) -> tuple[Any, Any]:
         """Return wsidicom's source of the files, to be closed, and its one instance."""
+        from wsidicom.config import Settings, use_settings
         from wsidicom.file import WsiDicomFileSource
 
         for header in self._headers:
             _check_unchanged(header.instance.file)
         paths = [header.instance.file.path for header in self._headers]
-        with quiet_pydicom(), quiet_log("wsidicom"):
+        # Its caches may take 200 MB each image.
+        own = Settings(decoded_frame_cache_size=0, encoded_frame_cache_size=0)
+        with quiet_pydicom(), quiet_log("wsidicom"), use_settings(own):
             source: Any = self._attempt(lambda: WsiDicomFileSource.open(paths), _REFUSED)
             try:
                 return source, self._attempt(lambda: _only(source), _REFUSED)
@@ -259,6 +280,26 @@ def _planes(data: Any) -> tuple[SlidePlane, ...]:
     return tuple(SlidePlane(str(path), float(z)) for path, z in there)
 
 
+def _check_stream(stream: bytes, instance: Instance) -> None:
+    """Refuse a codestream of another size than the tile's before anything is allocated."""
+    pixels, syntax = instance.pixels, instance.transfer_syntax_uid
+    header = next((read for syntaxes, read in _HEADERS if syntax in syntaxes), None)
+    if pixels is None or header is None:
+        return
+    said = header(memoryview(stream))
+    if (said.rows, said.columns) != (pixels.rows, pixels.columns):
+        raise ValueError
+    codestreams.check_ratio(len(stream), pixels.rows * pixels.columns * pixels.samples)
+
+
+_HEADERS = (
+    (codestreams.JPEG | codestreams.JPEG_LS, codestreams.jpeg_header),
+    (codestreams.JPEG_2000, codestreams.jpeg_2000_header),
+    (codestreams.JPEG_XL, codestreams.jpeg_xl_header),
+)
+"""Syntaxes, and what reads the headers of their codestreams."""
+
+
 def _check_positions(data_sets: Sequence[Any], image: SlideImage) -> None:
     """Refuse tiles beside the grid, which wsidicom would put on it, and planes without end."""
     planes: set[tuple[float, str]] = set()
@@ -270,7 +311,7 @@ def _check_positions(data_sets: Sequence[Any], image: SlideImage) -> None:
         none = np.zeros(len(at.rows))
         heights = none if at.z_offsets is None else at.z_offsets
         paths = none if at.optical_path_identifiers is None else at.optical_path_identifiers
-        planes |= set(zip(heights.tolist(), paths.tolist(), strict=True))
+        planes |= set(zip(heights.tolist(), map(str, paths.tolist()), strict=True))
     if len(planes) > MOST_PLANES or len(planes) * _places(image) > MOST_TILES:
         raise _failure(image.files[0], f"it claims {len(planes)} planes of many tiles")
 

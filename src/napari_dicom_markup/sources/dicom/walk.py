@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dicom_markup.model.stack import PixelElement
+from napari_dicom_markup.sources.dicom.heads import Room
 from napari_dicom_markup.standard.attributes import ATTRIBUTES, INDEX, PIXEL_ELEMENTS
 from napari_dicom_markup.standard.transfer_syntax import (
     EXPLICIT_LE,
@@ -28,7 +29,7 @@ from napari_dicom_markup.standard.transfer_syntax import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 Ints: TypeAlias = NDArray[np.int64]
 Values: TypeAlias = list[bytes | None]
@@ -179,16 +180,12 @@ def _at_pixels(found: _Elements) -> NDArray[np.bool_]:
 class _Lockstep:
     """The walk of many files through their joined beginnings, and what it has found."""
 
-    def __init__(self, heads: Sequence[bytes], sizes: Sequence[int]) -> None:
-        padded = (h + b"\0" if len(h) & 1 else h for h in heads)
-        self.flat = b"".join(chain(padded, (bytes(16),)))
-        self.words = np.frombuffer(self.flat, "<u2")
-        lengths = np.array([len(h) for h in heads], np.int64)
-        spans = lengths + (lengths & 1)
-        self.starts = np.cumsum(spans) - spans
+    def __init__(self, heads: Iterable[bytes], sizes: Sequence[int], room: Room) -> None:
+        count = len(sizes)
+        joined, self.starts, lengths = room.join(heads)
+        self.flat, self.words = joined.data, joined.view("<u2")
         self.ends = self.starts + lengths
-        self.file_ends = self.starts + np.array(sizes, np.int64)
-        count = len(heads)
+        self.file_ends = self.starts + np.maximum(np.array(sizes, np.int64), lengths)
         self.offsets = np.zeros((count, len(ATTRIBUTES)), np.int64)
         self.lengths = np.full((count, len(ATTRIBUTES)), -1, np.int64)
         self.position = self.starts + PREFIX_END
@@ -279,13 +276,17 @@ def is_explicit(syntax: bytes | None) -> bool | None:
     return None
 
 
-def walk(heads: Sequence[bytes], sizes: Sequence[int]) -> list[Header | Cut | None]:
+def walk(
+    heads: Iterable[bytes], sizes: Sequence[int], room: Room | None = None
+) -> list[Header | Cut | None]:
     """Read the wanted elements from the beginnings of files of the given sizes.
+
+    A beginning that is longer than its size says that the file has grown.
 
     A ``Cut`` is to be resumed with the file itself; None is "not for me". It takes no more steps
     than the longest header has elements, each at about the price of one for all files.
     """
-    pack = _Lockstep(heads, sizes)
+    pack = _Lockstep(heads, sizes, room or Room(len(sizes) * HEAD))
     long = np.flatnonzero(pack.ends - pack.starts >= PREFIX_END)
     middle = (pack.starts[long] + PREFIX_END - len(PREFIX)) >> 1
     rows = long[_word32(pack.words, middle) == int.from_bytes(PREFIX, "little")]
@@ -300,7 +301,7 @@ def walk(heads: Sequence[bytes], sizes: Sequence[int]) -> list[Header | Cut | No
         pack.state[some] = _ACTIVE
         pack.run(some, read, _at_pixels)
     pack.state[(pack.lengths == UNDEFINED).any(axis=1)] = _STRANGE
-    return _collect(pack, heads, explicit)
+    return _collect(pack, explicit)
 
 
 def _encodings(pack: _Lockstep, rows: Ints) -> NDArray[np.int8]:
@@ -311,7 +312,7 @@ def _encodings(pack: _Lockstep, rows: Ints) -> NDArray[np.int8]:
     begins = pack.offsets[rows, TRANSFER_SYNTAX].tolist()
     lengths = pack.lengths[rows, TRANSFER_SYNTAX].tolist()
     for row, begin, length in zip(rows.tolist(), begins, lengths, strict=True):
-        syntax = pack.flat[begin : begin + max(length, 0)]
+        syntax = bytes(pack.flat[begin : begin + max(length, 0)])
         if syntax not in known:
             known[syntax] = codes[is_explicit(syntax)]
         explicit[row] = known[syntax]
@@ -325,11 +326,9 @@ def _encodings(pack: _Lockstep, rows: Ints) -> NDArray[np.int8]:
     return explicit
 
 
-def _collect(
-    pack: _Lockstep, heads: Sequence[bytes], explicit: NDArray[np.int8]
-) -> list[Header | Cut | None]:
+def _collect(pack: _Lockstep, explicit: NDArray[np.int8]) -> list[Header | Cut | None]:
     """Cut the values out of the heads."""
-    found: list[Header | Cut | None] = [None] * len(heads)
+    found: list[Header | Cut | None] = [None] * pack.state.size
     pack.lengths[pack.state == _STRANGE] = -1
     rest = zip(
         _rows_of_values(pack), pack.state.tolist(), pack.pixels.tolist(),
@@ -355,7 +354,7 @@ def _rows_of_values(pack: _Lockstep) -> Iterator[tuple[bytes | None, ...]]:
         first = np.flatnonzero(_differ_from_previous(pack.words, offsets, lengths))
         begins, stops = offsets[first].tolist(), (offsets[first] + lengths[first]).tolist()
         values = [
-            pack.flat[begin:stop] if stop >= begin else None
+            bytes(pack.flat[begin:stop]) if stop >= begin else None
             for begin, stop in zip(begins, stops, strict=True)
         ]
         if first.size < lengths.size:

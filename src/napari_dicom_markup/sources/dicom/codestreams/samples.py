@@ -68,10 +68,13 @@ def check_ratio(compressed: int, decoded: int) -> None:
         raise ValueError(message)
 
 
-def decode(data: memoryview, syntax: str, pixels: PixelFormat) -> tuple[NDArray[Any], int, bool]:
+def decode(
+    data: memoryview, syntax: str, pixels: PixelFormat, out: NDArray[Any] | None = None
+) -> tuple[NDArray[Any], int, bool]:
     """Return a codestream's samples, how many low bits of them count, and whether they are YBR.
 
-    Samples are (rows, columns) or (rows, columns, samples), of the codec's integer type.
+    Samples are (rows, columns) or (rows, columns, samples), of the codec's integer type; in
+    ``out``, an array of that shape, where the codec can write there and its type is as wide.
 
     Raises
     ------
@@ -80,7 +83,7 @@ def decode(data: memoryview, syntax: str, pixels: PixelFormat) -> tuple[NDArray[
     """
     ybr = "YBR_FULL" in pixels.photometric and pixels.samples > 1
     if syntax == ts.RLE:
-        return _decode_rle(data, pixels), pixels.bits_stored, ybr
+        return _decode_rle(data, pixels, out), pixels.bits_stored, ybr
     if syntax == ts.ENCAPSULATED_UNCOMPRESSED:
         return _samples(data, pixels, planar=bool(pixels.planar)), pixels.bits_stored, ybr
     if syntax in JPEG_XL:
@@ -92,7 +95,7 @@ def decode(data: memoryview, syntax: str, pixels: PixelFormat) -> tuple[NDArray[
     if syntax in JPEG | JPEG_LS:
         header = jpeg_header(data)
         _check_size(header, pixels, len(data))
-        return _decode_jpeg(data, syntax, header, pixels)
+        return _decode_jpeg(data, syntax, header, pixels, out)
     message = "no codec for the transfer syntax"
     raise NotImplementedError(message)
 
@@ -109,7 +112,7 @@ def _check_size(header: Codestream, pixels: PixelFormat, compressed: int) -> Non
     check_ratio(compressed, header.rows * header.columns * pixels.samples * 4)
 
 
-def _decode_rle(data: memoryview, pixels: PixelFormat) -> NDArray[Any]:
+def _decode_rle(data: memoryview, pixels: PixelFormat, out: NDArray[Any] | None) -> NDArray[Any]:
     """Return RLE (PS3.5 annex G); a byte pair makes at most 128 bytes, so 64 bounds the ratio."""
     from imagecodecs import dicomrle_decode
 
@@ -118,7 +121,10 @@ def _decode_rle(data: memoryview, pixels: PixelFormat) -> NDArray[Any]:
     if _frame_bytes(pixels) > 64 * len(data) or not _has_segments(data, segments):
         message = "the RLE segments cannot hold a frame of the claimed size"
         raise ValueError(message)
-    decoded = decoder(data, _sample_type(pixels))
+    room = None
+    if out is not None and pixels.samples == 1 and out.nbytes == _frame_bytes(pixels):
+        room = out.reshape(-1).view(np.uint8)
+    decoded = decoder(data, _sample_type(pixels), out=room)
     return _samples(memoryview(decoded), pixels, planar=True)
 
 
@@ -162,7 +168,11 @@ def _has_segments(data: memoryview, count: int) -> bool:
 
 
 def _decode_jpeg(
-    data: memoryview, syntax: str, header: Codestream, pixels: PixelFormat
+    data: memoryview,
+    syntax: str,
+    header: Codestream,
+    pixels: PixelFormat,
+    out: NDArray[Any] | None,
 ) -> tuple[NDArray[Any], int, bool]:
     """Return what `decode` does; only the DCT processes convert colours in the codec.
 
@@ -180,7 +190,13 @@ def _decode_jpeg(
         raise ValueError(message)
     coded = space if lossy or not space else "RGB"
     jpeg: Codec = imagecodecs.jpeg8_decode
-    samples = jpeg(data, colorspace=coded or None, outcolorspace="RGB" if coded else None)
+    wide = 1 if header.precision <= 8 else 2
+    samples = jpeg(
+        data,
+        colorspace=coded or None,
+        outcolorspace="RGB" if coded else None,
+        out=out if out is not None and out.itemsize == wide else None,
+    )
     return samples, pixels.bits_stored, space == "YCBCR" and not lossy
 
 

@@ -60,10 +60,10 @@ def counters(groups: Groups, said: Sequence[tuple[Hashable, ...]]) -> list[tuple
     places = [(one[0], one[-1]) for one in said]
     kept = [row for row in _physical(groups) if _adds(places, row[1])]
     known = list(zip(said, *(values for _, values in kept), strict=True))
-    for one in _dimensions(groups):
-        if _adds(known, one[1]):
-            kept.append(one)
-            known = list(zip(known, one[1], strict=True))
+    for number, values in _dimensions(groups):
+        if _adds(known, values):
+            kept.append(((_dimension_name(groups, number), ""), values))
+            known = list(zip(known, values, strict=True))
     columns = [
         [groups.parts.part(_counter, (*name, value)) for value in values] for name, values in kept
     ]
@@ -97,20 +97,20 @@ def _physical(groups: Groups) -> Iterator[tuple[tuple[str, str], list[float]]]:
                 yield (name, ""), [rank[term] for term in terms]
 
 
-def _dimensions(groups: Groups) -> Iterator[tuple[tuple[str, str], list[float]]]:
-    """Yield name and values of the dimension indices that differ between frames."""
+def _dimensions(groups: Groups) -> Iterator[tuple[int, list[float]]]:
+    """Yield number and values of the dimension indices that differ between frames."""
     indices = groups.column(longs, _CONTENT, "DimensionIndexValues")
-    count = min(map(len, indices), default=0)
-    items = groups.top.sequences.get("DimensionIndexSequence", ())
-    pointers = [next(iter(tags(one.values.get("DimensionIndexPointer"))), 0) for one in items]
-    for n in range(count):
+    for n in range(min(map(len, indices), default=0)):
         values = [float(index[n]) for index in indices]
         if len(set(values)) > 1:
-            yield (_dimension_name(n, pointers[n] if n < len(pointers) else 0), ""), values
+            yield n, values
 
 
-def _dimension_name(number: int, pointer: int) -> str:
+def _dimension_name(groups: Groups, number: int) -> str:
     """Return the name of what a dimension points to in words; labels may hold anything."""
+    items = groups.top.sequences.get("DimensionIndexSequence", ())
+    raw = items[number].values.get("DimensionIndexPointer") if number < len(items) else None
+    pointer = next(iter(tags(raw)), 0)
     if not pointer or pointer >> 16 & 1:
         return f"dimension {number + 1}"
     from pydicom.datadict import keyword_for_tag
