@@ -59,7 +59,8 @@ def test_every_kind_is_right_or_has_a_remark() -> None:
 
 
 def test_most_files_of_images_are_right() -> None:
-    images = [row for row in rows() if row["syntax"] and "refused" not in row["remark"]]
+    others = ("refused", "in no stack")
+    images = [r for r in rows() if r["syntax"] and not any(o in r["remark"] for o in others)]
     right = sum(int(row["right"]) for row in images)
     assert right > 500 or not CORPUS.is_dir()
     assert right >= 0.98 * sum(int(row["files"]) for row in images)

@@ -28,7 +28,7 @@ from tools.conformance_survey import (
 from tools.conformance_truth import PLACE_MM, silence
 
 from napari_dicom_markup import api
-from napari_dicom_markup.standard.sop_classes import FAMILIES, MARKUP
+from napari_dicom_markup.standard.sop_classes import FAMILIES, MARKUP, WHOLE_SLIDE
 from napari_dicom_markup.standard.sop_classes import KINDS as NO_IMAGES
 
 if TYPE_CHECKING:
@@ -138,7 +138,8 @@ def _remark(found: Iterable[Verdict]) -> str:
     for verdict in found:
         if verdict.refused:
             text.explanation(verdict.refused)
-            remarks[f"refused: {_general(verdict.refused)}"] += 1
+            verb = "in no stack" if "opened as a pyramid" in verdict.refused else "refused"
+            remarks[f"{verb}: {_general(verdict.refused)}"] += 1
         remarks.update(text.EXPLAINED[one] for one in (*verdict.wrong, *verdict.unproven))
         if verdict.labels:
             remarks[text.LABELS] += 1
@@ -208,7 +209,7 @@ def refusals(verdicts: Iterable[Verdict]) -> str:
 
 
 def _other_refusals() -> Iterator[str]:
-    names = sorted({*NO_IMAGES.values(), *FAMILIES.values()} - MARKUP)
+    names = sorted({*NO_IMAGES.values(), *FAMILIES.values()} - MARKUP - {WHOLE_SLIDE})
     yield "Refused as well, wherever they turn up, by their SOP class:"
     yield f"{', '.join(names)}."
     yield "And without any object in the corpus: an empty file; a file that the system does not"

@@ -40,7 +40,8 @@ REASONS = {
     "not DICOM": "Text, pictures, archives, and what no reader takes for a data set.",
     "the images that it refers to are not here": "A segmentation or structure set is labels on "
     "images: open it together with them. The corpus lacks the images of most.",
-    "whole slide image": "A pyramid of tiles wants a reader of its own.",
+    "whole slide image": "A pyramid of tiles is one multiscale layer, and no stack: not judged "
+    "here, see `tests/api/test_slides.py`.",
     "microscopy annotations": "Marks on whole slides.",
     "structured report": "A document, no image.",
     "waveform": "Signals over time, no image.",

@@ -38,6 +38,7 @@ from napari_dicom_markup.sources.dicom.walk import HEAD, PREFIX, PREFIX_END, Hea
 from napari_dicom_markup.standard.attributes import INDEX, picker
 from napari_dicom_markup.standard.modalities import known_modality
 from napari_dicom_markup.standard.sop_classes import DICOMDIR
+from napari_dicom_markup.standard.units import known_unit
 
 if TYPE_CHECKING:
     from napari_dicom_markup.model.geometry import Vector
@@ -129,7 +130,8 @@ _DOSE_UNITS = {"": "Gy", "GY": "Gy", "RELATIVE": "relative"}
 def _value_mapping(key: Key) -> ValueMapping:
     slope, intercept, dose, lut, palette, padding, signed, limit, real_world, *voi_and_naming = key
     center, width, function, *naming = voi_and_naming
-    modality, rescale_type, units, dose_units = map(as_text, naming)
+    modality, *terms = map(as_text, naming)
+    rescale_type, units, dose_units = map(known_unit, terms)
     scaling = as_number(dose)
     if scaling:
         factor, unit = scaling, _DOSE_UNITS.get(dose_units, dose_units)

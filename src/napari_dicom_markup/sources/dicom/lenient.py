@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from napari_dicom_markup.errors import DecodeError
+from napari_dicom_markup.sources.dicom.bounded import BROKEN, read_bounded
 from napari_dicom_markup.sources.dicom.codestreams import CODEC_ERRORS
-from napari_dicom_markup.sources.dicom.unusual import BROKEN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,13 +36,10 @@ def read_elements(
     DecodeError
         Where pydicom cannot read it.
     """
-    from pydicom import dcmread
-
-    source = instance.file.path if raw is None else BytesIO(raw)
     # The pixel representation decides how pydicom reads some elements.
     tags = None if keywords is None else ["PixelRepresentation", *keywords]
     try:
-        return dcmread(source, force=True, stop_before_pixels=True, specific_tags=tags)
+        return read_bounded(instance, raw, tags)
     except pydicom_errors():
         message = f"{instance.file.relative}: its header cannot be read"
         raise DecodeError(message) from None

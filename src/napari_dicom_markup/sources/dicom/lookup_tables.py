@@ -5,13 +5,13 @@ A table is a pair: the first stored value mapped, and the entries from there on.
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_dicom_markup.errors import DecodeError
+from napari_dicom_markup.sources.dicom.bounded import read_bounded
 from napari_dicom_markup.sources.quiet import quiet_pydicom
 
 if TYPE_CHECKING:
@@ -82,11 +82,7 @@ def read_modality_lut(instance: Instance, raw: bytes | memoryview | None = None)
 
 def _read(instance: Instance, raw: bytes | memoryview | None, names: list[str]) -> Dataset:
     """Return the named elements; the pixel representation decides how pydicom reads some."""
-    from pydicom import dcmread
-
-    source = instance.file.path if raw is None else BytesIO(raw)
-    names = ["PixelRepresentation", *names]
-    return dcmread(source, force=True, stop_before_pixels=True, specific_tags=[*names])
+    return read_bounded(instance, raw, ["PixelRepresentation", *names])
 
 
 def is_big_endian(data_set: Dataset) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,14 +15,12 @@ from napari_dicom_markup.sources.dicom.lenient import (
     text,
 )
 from napari_dicom_markup.sources.quiet import quiet_pydicom
+from napari_dicom_markup.standard.units import known_unit
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
     from napari_dicom_markup.model.stack import Instance
-
-_UCUM = re.compile(r"[A-Za-z0-9{}\[\]/.*^%'\"-]{1,16}")
-"""What a code of a unit consists of; anything else could be free text."""
 
 
 @quiet_pydicom()
@@ -81,5 +78,5 @@ def measured_in(item: Dataset) -> str:
     """Return the UCUM code of a mapping's unit, empty where there is none that looks like one."""
     for code in items(item, "MeasurementUnitsCodeSequence")[:1]:
         unit = text(code, "CodeValue")
-        return unit if _UCUM.fullmatch(unit) else ""
+        return known_unit(unit)
     return ""

@@ -7,7 +7,6 @@ problems, and the others are read.
 from __future__ import annotations
 
 import warnings
-import zlib
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -24,9 +23,8 @@ from napari_dicom_markup.model.contours import (
     Roi,
     StructureSet,
 )
-from napari_dicom_markup.sources.dicom.unusual import BROKEN
+from napari_dicom_markup.sources.dicom.bounded import BROKEN, read_bounded
 from napari_dicom_markup.sources.quiet import quiet_pydicom
-from napari_dicom_markup.standard.transfer_syntax import DEFLATED_LE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,12 +36,6 @@ if TYPE_CHECKING:
 
 FARTHEST_MM = 1e6
 """A kilometre: no point of a patient lies that far from the origin."""
-
-INFLATED_LIMIT = 100
-"""Bytes that a byte of a deflated structure set may inflate to: decimal text reaches about 10."""
-
-_META_LENGTH_END = 144
-"""Where the value of FileMetaInformationGroupLength ends (PS3.10 7.1): the group follows."""
 
 NO_NUMBER = "an ROI without a number is left out"
 UNREADABLE = "contours that cannot be read are left out"
@@ -84,33 +76,13 @@ def read_structure_set(instance: Instance) -> StructureSet:
         # Before numpy 2.3, fromstring warns where it now raises.
         with quiet_pydicom(), warnings.catch_warnings():
             warnings.filterwarnings("error", "string or file could not be read")
-            return _structure_set(_read(instance), instance.sop_instance_uid)
+            return _structure_set(read_bounded(instance), instance.sop_instance_uid)
     except (BytesLengthException, InvalidDicomError, *BROKEN) as error:
         message = (
             f"{instance.file.relative}: an RT structure set that cannot be read "
             f"({type(error).__name__}); export it again"
         )
         raise NotDicomError(message) from None
-
-
-def _read(instance: Instance) -> Dataset:
-    from pydicom import dcmread
-
-    if instance.transfer_syntax_uid == DEFLATED_LE:
-        _refuse_bomb(instance)
-    return dcmread(instance.file.path, force=True, stop_before_pixels=True)
-
-
-def _refuse_bomb(instance: Instance) -> None:
-    """Raise ValueError where the data set inflates beyond reason (PS3.5 A.5)."""
-    raw = instance.file.path.read_bytes()
-    start = _META_LENGTH_END + int.from_bytes(
-        raw[_META_LENGTH_END - 4 : _META_LENGTH_END], "little"
-    )
-    limit = INFLATED_LIMIT * len(raw)
-    if len(zlib.decompressobj(-zlib.MAX_WBITS).decompress(raw[start:], limit)) >= limit:
-        message = "inflates beyond reason"
-        raise ValueError(message)
 
 
 def _structure_set(data_set: Dataset, uid: str) -> StructureSet:

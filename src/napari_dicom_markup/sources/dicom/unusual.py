@@ -7,15 +7,12 @@ than a second, and most folders never need it here.
 from __future__ import annotations
 
 import io
-import math
-import re
 import struct
-import zlib
-from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO
 
 from napari_dicom_markup.errors import NotDicomError
 from napari_dicom_markup.model.stack import PixelElement
+from napari_dicom_markup.sources.dicom.bounded import BROKEN, check_size
 from napari_dicom_markup.sources.dicom.walk import (
     PIXEL_KEYWORDS,
     PREFIX,
@@ -28,46 +25,15 @@ from napari_dicom_markup.standard.attributes import ATTRIBUTES, INDEX, VALUE_BYT
 from napari_dicom_markup.standard.transfer_syntax import DEFLATED_LE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from pydicom import Dataset
-
-BROKEN = (
-    ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError,
-    NotImplementedError, OSError, RecursionError, TypeError, ValueError, struct.error, zlib.error,
-)  # fmt: skip
-"""What pydicom raises at broken files, besides its own errors."""
 
 _PUBLIC_NEEDED = 3
 """Without prefix, Rows and SOPClassUID: so many public elements make a data set plausible."""
-
-
-INFLATED_RATIO, INFLATED_REST = 100, 1 << 26
-"""A deflated data set may be so many times as large as its file, and 64 MiB besides."""
-
-_ITEM_TAG = b"\xfe\xff\x00\xe0"
-_MOST_ITEMS, _LEAST_ITEM_BYTES = 1 << 16, 32
-"""So many items may be as short as they like; of more, each needs as many bytes of the file.
-
-pydicom makes an object of 700 bytes of each; eight bytes are an empty item.
-"""
-
-_CHUNK = 1 << 20
-_OVERLAP = 64
-
-_DEFLATED = re.compile(rb"\x02\x00\x10\x00.{4}" + re.escape(DEFLATED_LE.encode()), re.DOTALL)
-"""A TransferSyntaxUID element that says it, its VR and length whatever they are."""
-
-_TOO_MANY = "it has more sequence items than can be believed"
-_TOO_LARGE = "its deflated data set inflates to far more than its file can hold"
-_NO_META = "its File Meta Information is damaged"
 
 _IMPLAUSIBLE = "not DICOM: no DICM prefix and no plausible data set"
 
 _WIDE_PIXEL_VRS = frozenset({b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"UN"})
 """Read as the low bytes of an implicit length, each would be an odd length: no confusion."""
-
-_WIDE_VRS = _WIDE_PIXEL_VRS | {b"SQ", b"SV", b"UC", b"UR", b"UT", b"UV"}
 
 
 def read_unusual(stream: BinaryIO) -> Header:
@@ -96,68 +62,6 @@ def read_unusual(stream: BinaryIO) -> Header:
     if not prefixed and not plausible:
         raise NotDicomError(_IMPLAUSIBLE)
     return header
-
-
-def check_size(stream: BinaryIO) -> None:
-    """Refuse what pydicom would take far more memory for than the file holds.
-
-    Raises
-    ------
-    NotDicomError
-        It has masses of (nearly) empty items, or is deflated (PS3.5 A.5) and inflates to these
-        or to far more than its file.
-    """
-    stream.seek(0)
-    deflated = _check_parts(iter(lambda: stream.read(_CHUNK), b""), math.inf)
-    if deflated:
-        stream.seek(0)
-        raw = stream.read()
-        _check_parts(_inflated_parts(raw), INFLATED_RATIO * len(raw) + INFLATED_REST)
-
-
-def _check_parts(parts: Iterable[bytes], limit: float) -> bool:
-    """Return whether any part says that the data set is deflated, once size and items are likely.
-
-    Raises
-    ------
-    NotDicomError
-        They are not.
-    """
-    items, size, rest, deflated = 0, 0, b"", False
-    for part in parts:
-        both = rest + part
-        items += both[len(rest[:-3]) :].count(_ITEM_TAG)
-        deflated = deflated or _DEFLATED.search(both) is not None
-        size, rest = size + len(part), both[-_OVERLAP:]
-        if size > limit:
-            raise NotDicomError(_TOO_LARGE)
-    if items > _MOST_ITEMS and items * _LEAST_ITEM_BYTES > size:
-        raise NotDicomError(_TOO_MANY)
-    return deflated
-
-
-def _inflated_parts(raw: bytes) -> Iterator[bytes]:
-    """Yield what a deflated data set inflates to, a chunk at a time, as far as it is sound."""
-    end = _end_of_meta(raw)
-    if not any(one.start() < end <= len(raw) for one in _DEFLATED.finditer(raw)):
-        raise NotDicomError(_NO_META)  # pydicom may yet find that it is deflated, and where
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    with suppress(zlib.error):  # pydicom says so
-        for at in range(end, len(raw), _CHUNK):
-            pending = raw[at : at + _CHUNK]
-            while pending and not inflater.eof:
-                yield inflater.decompress(pending, _CHUNK)
-                pending = inflater.unconsumed_tail
-
-
-def _end_of_meta(raw: bytes) -> int:
-    """Return where the File Meta Information (group 0002, PS3.10 7.1) ends."""
-    at = PREFIX_END
-    while raw[at : at + 2] == b"\2\0":
-        wide = raw[at + 4 : at + 6] in _WIDE_VRS
-        place, size = (at + 8, 4) if wide else (at + 6, 2)
-        at = place + size + int.from_bytes(raw[place : place + size], "little")
-    return at
 
 
 def _may_be_dataset(stream: BinaryIO) -> bool:

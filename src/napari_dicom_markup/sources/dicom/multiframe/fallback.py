@@ -7,7 +7,8 @@ import struct
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from napari_dicom_markup.errors import DecodeError, NotDicomError
+from napari_dicom_markup.errors import NotDicomError
+from napari_dicom_markup.sources.dicom.bounded import check_size
 from napari_dicom_markup.sources.dicom.multiframe.attributes import ATTRIBUTES
 from napari_dicom_markup.sources.dicom.multiframe.header import EMPTY, Item, little_endian
 from napari_dicom_markup.sources.quiet import quiet_pydicom
@@ -22,9 +23,6 @@ _BROKEN = (
 """What pydicom raises at broken files, besides its own errors."""
 
 _DEEPEST = 24
-_ITEM_MARKS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
-_ITEM_LIMIT = 1 << 18
-"""Items that pydicom is asked to read: it needs two kilobytes for each, even for empty ones."""
 
 
 def read_with_pydicom(raw: bytes) -> Item:
@@ -33,14 +31,10 @@ def read_with_pydicom(raw: bytes) -> Item:
     Raises
     ------
     NotDicomError
-        pydicom cannot read it.
-    DecodeError
-        There are more items than any image has.
+        pydicom cannot read it, or would need far more memory than it has bytes.
 
     """
-    if max(map(raw.count, _ITEM_MARKS)) > _ITEM_LIMIT:
-        message = "its header has more items than any image: not read"
-        raise DecodeError(message)
+    check_size(io.BytesIO(raw))
     from pydicom import dcmread
     from pydicom.errors import BytesLengthException, InvalidDicomError
 

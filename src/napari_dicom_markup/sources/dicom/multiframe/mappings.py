@@ -7,7 +7,6 @@ Value Mapping (C.7.6.16.2.11).
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,6 +18,7 @@ from napari_dicom_markup.sources.dicom.multiframe.values import (
     text,
     words,
 )
+from napari_dicom_markup.standard.units import known_unit
 
 if TYPE_CHECKING:
     from napari_dicom_markup.model.stack import Instance, ValueMapping
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 _TRANSFORMATION, _VOI = "PixelValueTransformationSequence", "FrameVOILUTSequence"
 _UNSPECIFIED = frozenset({"", "US", "UNSPECIFIED"})
 """Rescale types (PS3.3 C.11.1.1.2) that say nothing about what the values are."""
-
-_UCUM = re.compile(r"[!-~]{1,16}")
 
 
 class _Scale(NamedTuple):
@@ -64,7 +62,7 @@ def mappings(instance: Instance, groups: Groups) -> list[ValueMapping]:
 
     def mapping(row: tuple[tuple[Raw, Raw, Raw, _Scale | None], tuple[Raw, ...]]) -> ValueMapping:
         (slope, intercept, kind, real), voi = row
-        own = _rescale(instance, slope, intercept, text(kind))
+        own = _rescale(instance, slope, intercept, known_unit(text(kind)))
         return _mapping(instance, own, real, groups.parts.part(_windows, voi))
 
     return [groups.parts.part(mapping, row) for row in zip(scales, windows, strict=True)]
@@ -145,6 +143,6 @@ def _linear(item: Item) -> _Scale | None:
     if not slope or intercept is None:
         return None
     code = item.only("MeasurementUnitsCodeSequence").values
-    unit = text(code.get("CodeValue"))
-    is_unit = text(code.get("CodingSchemeDesignator")) == "UCUM" and _UCUM.fullmatch(unit)
-    return _Scale(slope, intercept, unit if is_unit and unit != "1" else "")
+    unit = known_unit(text(code.get("CodeValue")))
+    is_unit = text(code.get("CodingSchemeDesignator")) == "UCUM" and unit != "1"
+    return _Scale(slope, intercept, unit if is_unit else "")

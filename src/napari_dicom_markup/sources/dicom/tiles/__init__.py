@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import TYPE_CHECKING
 
 from napari_dicom_markup.errors import DecodeError
+from napari_dicom_markup.sources.dicom.bounded import BROKEN, read_bounded
 from napari_dicom_markup.sources.dicom.tiles.elements import PrivateElements
 from napari_dicom_markup.sources.dicom.tiles.laying import pixel_format, refuse
 from napari_dicom_markup.sources.dicom.tiles.siemens import unpack_mosaic
 from napari_dicom_markup.sources.dicom.tiles.uih import unpack_grid
-from napari_dicom_markup.sources.dicom.unusual import BROKEN
 from napari_dicom_markup.sources.quiet import quiet_pydicom
 
 if TYPE_CHECKING:
@@ -68,7 +67,4 @@ def _broken() -> tuple[type[Exception], ...]:
 
 
 def _private(instance: Instance, raw: bytes | memoryview | None) -> PrivateElements:
-    from pydicom import dcmread
-
-    source = instance.file.path if raw is None else BytesIO(raw)
-    return PrivateElements(dcmread(source, force=True, stop_before_pixels=True))
+    return PrivateElements(read_bounded(instance, raw))
