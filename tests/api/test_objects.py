@@ -62,7 +62,7 @@ EXPECTED = {
     "Enhanced CT": Expected((4, 3, 2, 1, 0), 5, unit="HU"),
     "Enhanced MR": Expected((4, 2, 0, 5, 3, 1), 3, (("t", "s", (0, 1)),)),
     "Legacy Converted MR": Expected((1, 0, 3, 2), 2, (("echo", "ms", (10, 20)),)),
-    "Enhanced PET": Expected((0, 1, 2), 3, unit="BQML"),
+    "Enhanced PET": Expected((0, 1, 2), 3, unit="Bq/ml"),
     "Enhanced US volume": Expected((2, 1, 0, 5, 4, 3), 3, (("t", "s", (0, 0.25)),)),
     "tomosynthesis": Expected((0, 1, 2, 3), 4),
     "ophthalmic tomography": Expected((3, 2, 1, 0), 4),
@@ -652,7 +652,7 @@ def test_a_bundle_of_suv_says_that_its_image_is_suv(pet, tmp_path):
             assert reader.sidecar.stacks[0].values.unit == "g/ml (SUV BW)"
         api.pack(pet, sidecar, image=False).result()
     reopened = api.reopen(sidecar).result().volumes[0]  # the originals are as they were
-    assert api.describe_values(reopened.stack).unit == "BQML"
+    assert api.describe_values(reopened.stack).unit == "Bq/ml"
 
 
 def test_what_goes_along_an_axis_stands_in_the_tiff_with_its_unit(tmp_path):

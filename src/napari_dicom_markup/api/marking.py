@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from napari_dicom_markup.api.opening import scan_steps, volumes_of
-from napari_dicom_markup.core import contouring, placing
+from napari_dicom_markup.core import contouring, segmenting
 from napari_dicom_markup.errors import MarkupError
 from napari_dicom_markup.model.progress import Step
 from napari_dicom_markup.sources.dicom.segmentation import read_segmentation
@@ -87,11 +87,11 @@ def _place_segments(
 ) -> Markup:
     del contours  # a segmentation has none
     segmentation = read_segmentation(instance)
-    ties = [(placing.reference_of(segmentation, volume.stack), volume) for volume in volumes]
+    ties = [(segmenting.reference_of(segmentation, volume.stack), volume) for volume in volumes]
     tie, volume = max(ties, key=lambda one: one[0], default=(None, None))
-    if tie is None or volume is None or tie.bond is placing.Bond.NONE:
+    if tie is None or volume is None or tie.bond is segmenting.Bond.NONE:
         return replace(empty, notes=(_ABSENT,))
-    placed = placing.place(segmentation, volume.stack)
+    placed = segmenting.place(segmentation, volume.stack)
     return replace(empty, volume=volume, labels=placed.labels, notes=placed.notes)
 
 

@@ -79,7 +79,8 @@ class DiskFrames:
         except OSError as error:
             if isinstance(error, SourceChangedError):
                 raise
-            raise _gone(frames[0]) from None
+            gone = (f for f in frames if f.file.location == str(error.filename))
+            raise _gone(next(gone, frames[0])) from None
 
     def read_table(self, frame: Frame) -> Any:
         """Return the palette or Modality LUT of a frame that has one."""

@@ -49,6 +49,8 @@ FAMILIES = {
 }
 """The beginning of a SOP Class UID to what the family is called."""
 
+_STARTS = tuple(FAMILIES)
+
 MARKUP = frozenset({SEGMENTATION, LABEL_MAP, RT_STRUCTURE_SET})
 """Kinds that are opened as labels on the images that they refer to."""
 
@@ -77,5 +79,6 @@ def describe_sop_class(uid: str) -> str | None:
     >>> describe_sop_class("1.2.840.10008.5.1.4.1.1.88.33")
     'structured report'
     """
-    family = next((name for start, name in FAMILIES.items() if uid.startswith(start)), None)
-    return KINDS.get(uid, family)
+    if not uid.startswith(_STARTS):
+        return KINDS.get(uid)
+    return next(name for start, name in FAMILIES.items() if uid.startswith(start))

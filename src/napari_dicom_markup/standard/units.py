@@ -37,6 +37,37 @@ _TOKEN = re.compile(r"\{([^{}]*)\}|(\[[^\[\]]*\]|%|[A-Za-z]+)|(10[*^]|[-+]?\d+|[
 _LONGEST = 24
 
 
+READABLE = {
+    "1CM": "1/cm",
+    "BQML": "Bq/ml",
+    "CM2ML": "cm2/ml",
+    "CNTS": "counts",
+    "CPS": "counts/s",
+    "GML": "g/ml",
+    "GY": "Gy",
+    "MGML": "mg/ml",
+    "MLG": "ml/g",
+    "NONE": "",
+    "PCNT": "%",
+    "PCT": "%",
+    "RELATIVE": "relative",
+    "UMOLML": "umol/ml",
+}
+"""Defined terms as people write them."""
+
+
+def readable_unit(text: str) -> str:
+    """Return a known unit as people write it, nothing for any other text.
+
+    Examples
+    --------
+    >>> readable_unit("BQML"), readable_unit("HU"), readable_unit("DOE^JANE")
+    ('Bq/ml', 'HU', '')
+    """
+    known = known_unit(text)
+    return READABLE.get(known, known)
+
+
 def known_unit(text: str) -> str:
     """Return a unit that is one, and nothing for any other text.
 

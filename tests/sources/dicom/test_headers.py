@@ -336,7 +336,7 @@ def test_times_are_seconds_of_the_day(raw, seconds):
         (b"CT", [], ""),
         (b"CT", [(0x00281052, "DS", b"0 "), (0x00281054, "LO", b"US")], ""),
         (b"MR", [(0x00281054, "LO", b"UNSPECIFIED ")], ""),
-        (b"PT", [(0x00541001, "CS", b"BQML")], "BQML"),
+        (b"PT", [(0x00541001, "CS", b"BQML")], "Bq/ml"),
         (b"RTDOSE", [(0x3004000E, "DS", b"0.5 ")], "Gy"),
         (b"RTDOSE", [(0x30040002, "CS", b"RELATIVE"), (0x3004000E, "DS", b"2 ")], "relative"),
     ],

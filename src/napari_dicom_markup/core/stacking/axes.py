@@ -84,11 +84,15 @@ def _counted(name: str, acquisition: Acquisition) -> Key | None:
 def product_axes(
     keys: Sequence[tuple[Key, ...]], parts: Sequence[Part], volumes: Volumes
 ) -> tuple[LeadingAxis, ...]:
-    """Return an axis a part where the keys, in sorted order, fill the product of all; else one.
+    """Return an axis a part where the keys fill the product of all; else one.
+
+    Keys of several parts come sorted, those of one part in whatever order.
 
     The one axis is the first part's; what the others say stands beside it.
     """
     values = [sorted({key[n] for key in keys}) for n in range(len(parts))]
+    if len(parts) == 1:
+        values = [[key for (key,) in keys]]
     if len(keys) == math.prod(map(len, values)):
         whole = volumes if len(parts) == 1 else ()
         axes = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from itertools import combinations
 from operator import itemgetter
@@ -20,19 +21,23 @@ from napari_dicom_markup.core.stacking.axes import (
 from napari_dicom_markup.model.stack import LeadingAxis
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from napari_dicom_markup.model.stack import Frame
 
     Planes = Sequence[Sequence[Frame]]
     Parts = tuple[Part, ...]
     Column = list[list[Key]]
+    Volumes = list[tuple[tuple[Key, ...], tuple[Frame, ...]]]
 
 REPEAT = "repeat"
 """The axis of images at one position that only their InstanceNumber tells apart."""
 
 MOST_TOGETHER = 3
 """Attributes that are tried together: echo × time × direction, say."""
+
+MOST_TRIED = 12
+"""Attributes that are tried at all: an object may count its frames by hundreds of numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +62,10 @@ def fold(planes: Planes) -> list[Folded]:
     counts = {len(plane) for plane in planes}
     if counts == {1}:
         return [Folded((tuple(plane[0] for plane in planes),), ())]
-    ways = (_fold_equal,) if len(counts) == 1 else (_fold_exactly, _fold_unequal)
-    for way in ways:
-        for candidate in _candidates(planes):
+    first = _fold_equal if len(counts) == 1 else _fold_exactly
+    candidates = list(_candidates(planes))
+    for way in (first, _fold_with_holes, _fold_in_turn, _fold_by_time):
+        for candidate in candidates:
             folded = way(planes, candidate)
             if folded is not None:
                 return folded
@@ -89,7 +95,7 @@ def _candidates(planes: Planes) -> Iterator[_Candidate]:
         if column is not None and any(len(set(keys)) > 1 for keys in column):
             telling.append((part, column))
     for count in range(1, MOST_TOGETHER + 1):
-        for group in combinations(telling, count):
+        for group in combinations(telling[:MOST_TRIED], count):
             yield from _separating(group)
     for time in TIMES_OF_DAY:
         column = _column(planes, time)
@@ -119,11 +125,9 @@ def _separating(group: Sequence[tuple[Part, Column]]) -> Iterator[_Candidate]:
 
 
 def _fold_equal(planes: Planes, candidate: _Candidate) -> list[Folded] | None:
-    """Fold planes of one size by what volumes are named by, or by the order of times."""
-    if len(set(map(frozenset, candidate.keys))) == 1:
-        return _fold_by_value(planes, candidate)
-    by_time = len(candidate.parts) == 1 and candidate.parts[0].is_time
-    return _fold_by_time(planes, candidate) if by_time else None
+    """Fold planes of one size by what has the same values in all of them."""
+    same = len(set(map(frozenset, candidate.keys))) == 1
+    return _fold_by_value(planes, candidate) if same else None
 
 
 def _fold_exactly(planes: Planes, candidate: _Candidate) -> list[Folded] | None:
@@ -132,27 +136,74 @@ def _fold_exactly(planes: Planes, candidate: _Candidate) -> list[Folded] | None:
     return _fold_by_value(planes, candidate) if exact else None
 
 
-def _fold_unequal(planes: Planes, candidate: _Candidate) -> list[Folded] | None:
-    """Fold by what names volumes, though no plane has all; times name none."""
-    if any(part.is_time for part in candidate.parts):
+def _fold_with_holes(planes: Planes, candidate: _Candidate) -> list[Folded] | None:
+    """Fold by what names volumes though each lacks slices: most values are in most planes.
+
+    A number that differs from image to image names none.
+    """
+    seen = Counter(key for keys in candidate.keys for key in keys)
+    named = _are_most(seen.values(), len(planes) / 2)
+    return _fold_by_value(planes, candidate) if named else None
+
+
+def _are_most(sizes: Collection[int], least: float) -> bool:
+    """Say whether more than half of the sizes are greater than the least."""
+    return 2 * sum(size > least for size in sizes) > len(sizes)
+
+
+def _fold_in_turn(planes: Planes, candidate: _Candidate) -> list[Folded] | None:
+    """Fold by times where volumes were taken one after the other: a plane's next image begins one.
+
+    Most lack less than a quarter of the slices, or the time is no sign of volumes: other scans
+    take all times of one slice before the next slice's.
+    """
+    if not _is_time(candidate):
         return None
-    return _fold_by_value(planes, candidate)
+    timed = [
+        (key[0][0], place, frame)
+        for place, (plane, keys) in enumerate(zip(planes, candidate.keys, strict=True))
+        for frame, key in zip(plane, keys, strict=True)
+    ]
+    starts: list[float] = []
+    runs: list[dict[int, Frame]] = []
+    for time, place, frame in sorted(timed, key=itemgetter(0, 1)):
+        if not runs or place in runs[-1]:
+            runs.append({})
+            starts.append(time)
+        runs[-1][place] = frame
+    if not _are_most(list(map(len, runs)), 0.75 * len(planes) - 0.5):
+        return None
+    since = starts[0] if candidate.parts[0].is_time_of_day else 0.0
+    volumes: Volumes = [
+        (((round(start - since, 6),),), tuple(run[place] for place in sorted(run)))
+        for start, run in zip(starts, runs, strict=True)
+    ]
+    return _complete_and_rest(volumes, len(planes), candidate.parts)
+
+
+def _is_time(candidate: _Candidate) -> bool:
+    return len(candidate.parts) == 1 and candidate.parts[0].is_time
 
 
 def _fold_by_value(planes: Planes, candidate: _Candidate) -> list[Folded]:
+    """Fold by the values of attributes, in their order; directions as they were acquired."""
     volumes: dict[tuple[Key, ...], list[Frame]] = {}
     for plane, keys in zip(planes, candidate.keys, strict=True):
         for frame, key in zip(plane, keys, strict=True):
             volumes.setdefault(key, []).append(frame)
-    ordered = [(key, tuple(volumes[key])) for key in sorted(volumes)]
+    in_turn = len(candidate.parts) == 1 and any(len(key) > 1 for (key, *_) in volumes)
+    order = sorted(volumes, key=lambda key: min(map(rank, volumes[key]))) if in_turn else None
+    ordered = [(key, tuple(volumes[key])) for key in order or sorted(volumes)]
     if candidate.parts[0].is_time_of_day:
         first = ordered[0][0][0][0]
         ordered = [(((round(key[0][0] - first, 6),),), members) for key, members in ordered]
     return _complete_and_rest(ordered, len(planes), candidate.parts)
 
 
-def _fold_by_time(planes: Planes, candidate: _Candidate) -> list[Folded]:
-    """Fold by the order of times within each plane; the axis counts from the first volume."""
+def _fold_by_time(planes: Planes, candidate: _Candidate) -> list[Folded] | None:
+    """Fold planes of one size by the order of times in each; the axis counts from the first."""
+    if not _is_time(candidate) or len(set(map(len, planes))) > 1:
+        return None
     part = candidate.parts[0]
     rows = []
     for plane, keys in zip(planes, candidate.keys, strict=True):
@@ -193,9 +244,7 @@ def rank(frame: Frame) -> tuple[float, str, int]:
     return (float("inf") if number is None else number, frame.sop_instance_uid, frame.number)
 
 
-def _complete_and_rest(
-    volumes: list[tuple[tuple[Key, ...], tuple[Frame, ...]]], planes: int, parts: Parts
-) -> list[Folded]:
+def _complete_and_rest(volumes: Volumes, planes: int, parts: Parts) -> list[Folded]:
     complete = [(key, members) for key, members in volumes if len(members) == planes]
     folded = []
     if complete:

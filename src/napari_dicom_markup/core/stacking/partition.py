@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, TypeVar
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Sequence
 
@@ -111,15 +113,14 @@ def _near(frames: Sequence[Frame]) -> list[list[Frame]]:
     """Cluster frames around leaders, taken in sorted order so that file order is no matter."""
     one_a_grid = {id(frame.grid): frame for frame in frames}
     vectors = {grid: _plane_vector(frame) for grid, frame in one_a_grid.items()}
-    leaders: list[tuple[float, ...]] = []
+    values = sorted(set(vectors.values()))
+    leaders = np.empty((len(values), len(values[0])))
+    count = 0
     member: dict[tuple[float, ...], int] = {}
-    for value in sorted(set(vectors.values())):
-        near = (i for i, leader in enumerate(leaders) if _distance(value, leader) <= 1.0)
-        member[value] = next(near, len(leaders))
-        if member[value] == len(leaders):
-            leaders.append(value)
+    for value in values:  # in numpy, for thousands of planes may each have their own orientation
+        near = np.flatnonzero(np.abs(leaders[:count] - value).max(axis=1) <= 1.0)
+        member[value] = int(near[0]) if near.size else count
+        if not near.size:
+            leaders[count] = value
+            count += 1
     return list(group_by(frames, lambda i: member[vectors[id(i.grid)]]).values())
-
-
-def _distance(a: tuple[float, ...], b: tuple[float, ...]) -> float:
-    return max(abs(x - y) for x, y in zip(a, b, strict=True))

@@ -38,7 +38,7 @@ from napari_dicom_markup.sources.dicom.walk import HEAD, PREFIX, PREFIX_END, Hea
 from napari_dicom_markup.standard.attributes import INDEX, picker
 from napari_dicom_markup.standard.modalities import known_modality
 from napari_dicom_markup.standard.sop_classes import DICOMDIR
-from napari_dicom_markup.standard.units import known_unit
+from napari_dicom_markup.standard.units import readable_unit
 
 if TYPE_CHECKING:
     from napari_dicom_markup.model.geometry import Vector
@@ -123,18 +123,14 @@ def _unit(modality: str, rescale_type: str, units: str, *, rescaled: bool) -> st
     return "HU" if modality == "CT" and rescaled else ""
 
 
-_DOSE_UNITS = {"": "Gy", "GY": "Gy", "RELATIVE": "relative"}
-"""DoseUnits (PS3.3 C.8.8.3) as they are written."""
-
-
 def _value_mapping(key: Key) -> ValueMapping:
     slope, intercept, dose, lut, palette, padding, signed, limit, real_world, *voi_and_naming = key
     center, width, function, *naming = voi_and_naming
     modality, *terms = map(as_text, naming)
-    rescale_type, units, dose_units = map(known_unit, terms)
+    rescale_type, units, dose_units = map(readable_unit, terms)
     scaling = as_number(dose)
     if scaling:
-        factor, unit = scaling, _DOSE_UNITS.get(dose_units, dose_units)
+        factor, unit = scaling, dose_units or "Gy"
     else:
         factor = as_number(slope) or 1.0
         unit = _unit(modality, rescale_type, units, rescaled=intercept is not None)

@@ -8,7 +8,7 @@ import struct
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
 T = TypeVar("T")
 Raw: TypeAlias = bytes | None
@@ -17,15 +17,15 @@ Key: TypeAlias = tuple[Raw, ...]
 
 
 class Shared:
-    """Parts that many instances of one scan have in common, by their raw bytes."""
+    """Parts that many instances or frames have in common, by their raw values."""
 
     __slots__ = ("_parts",)
 
     def __init__(self) -> None:
         self._parts: dict[tuple[Any, Any], Any] = {}
 
-    def part(self, parse: Callable[[Any], T], raw: Key | Raw) -> T:
-        """Return ``parse(raw)``, the same object for the same bytes."""
+    def part(self, parse: Callable[[Any], T], raw: Hashable) -> T:
+        """Return ``parse(raw)``, the same object for the same value."""
         key = (parse, raw)
         try:
             known: T = self._parts[key]

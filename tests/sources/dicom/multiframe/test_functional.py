@@ -84,7 +84,7 @@ def test_legacy_converted_objects_keep_their_echo_among_the_unassigned():
 def test_enhanced_pet_has_a_slope_a_frame_in_the_units_of_the_object():
     frames = frames_of(build.enhanced_pet())
     assert [f.values.slope for f in frames] == [1.5, 2.5, 3.5]
-    assert {f.values.unit for f in frames} == {"BQML"}
+    assert {f.values.unit for f in frames} == {"Bq/ml"}
 
 
 @SYNTAXES

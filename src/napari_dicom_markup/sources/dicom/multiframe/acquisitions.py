@@ -8,19 +8,17 @@ from napari_dicom_markup.model.stack import Acquisition
 from napari_dicom_markup.sources.dicom.multiframe.attributes import FRAME_TYPES
 from napari_dicom_markup.sources.dicom.multiframe.counters import counters
 from napari_dicom_markup.sources.dicom.multiframe.groups import UNASSIGNED
-from napari_dicom_markup.sources.dicom.multiframe.parts import vector
 from napari_dicom_markup.sources.dicom.multiframe.times import frame_times
 from napari_dicom_markup.sources.dicom.multiframe.values import (
-    decimal,
     double,
     doubles,
     long,
-    seconds_of_day,
     short,
     text,
-    whole,
+    vector,
     words,
 )
+from napari_dicom_markup.sources.dicom.raw_values import as_integer, as_number, as_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
     from napari_dicom_markup.model.stack import Counter, Instance
     from napari_dicom_markup.sources.dicom.multiframe.groups import Groups
     from napari_dicom_markup.sources.dicom.multiframe.planes import Place
-    from napari_dicom_markup.sources.dicom.multiframe.values import Raw
+    from napari_dicom_markup.sources.dicom.raw_values import Raw
 
 _CONTENT = "FrameContentSequence"
 
@@ -94,22 +92,22 @@ _SOURCES: tuple[tuple[str, tuple[tuple[Callable[[Raw], float | None], str, str],
         "number",
         (
             (short, _CONTENT, "FrameAcquisitionNumber"),
-            (whole, UNASSIGNED, "AcquisitionNumber"),
+            (as_integer, UNASSIGNED, "AcquisitionNumber"),
         ),
     ),
-    ("instance_number", ((whole, UNASSIGNED, "InstanceNumber"),)),
+    ("instance_number", ((as_integer, UNASSIGNED, "InstanceNumber"),)),
     (
         "temporal_position",
         (
             (long, _CONTENT, "TemporalPositionIndex"),
-            (whole, UNASSIGNED, "TemporalPositionIdentifier"),
+            (as_integer, UNASSIGNED, "TemporalPositionIdentifier"),
         ),
     ),
     (
         "echo_time",
         (
             (double, "MREchoSequence", "EffectiveEchoTime"),
-            (decimal, UNASSIGNED, "EchoTime"),
+            (as_number, UNASSIGNED, "EchoTime"),
         ),
     ),
     (
@@ -123,11 +121,11 @@ _SOURCES: tuple[tuple[str, tuple[tuple[Callable[[Raw], float | None], str, str],
         "trigger_time",
         (
             (double, "CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime"),
-            (decimal, UNASSIGNED, "TriggerTime"),
+            (as_number, UNASSIGNED, "TriggerTime"),
         ),
     ),
-    ("acquisition_time", ((seconds_of_day, UNASSIGNED, "AcquisitionTime"),)),
-    ("content_time", ((seconds_of_day, UNASSIGNED, "ContentTime"),)),
+    ("acquisition_time", ((as_seconds, UNASSIGNED, "AcquisitionTime"),)),
+    ("content_time", ((as_seconds, UNASSIGNED, "ContentTime"),)),
 )
 """An acquisition's numbers in its order, and where they stand: parser, group and keyword.
 

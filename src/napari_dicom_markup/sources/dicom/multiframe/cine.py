@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from napari_dicom_markup.model.stack import Frame
 from napari_dicom_markup.sources.dicom.multiframe.attributes import KEYWORDS
-from napari_dicom_markup.sources.dicom.multiframe.values import decimal, decimals, tags
+from napari_dicom_markup.sources.dicom.multiframe.values import decimals, tags
+from napari_dicom_markup.sources.dicom.raw_values import as_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +64,7 @@ def cine_times(header: Item, count: int) -> Sequence[float | None]:
 
 def _stated_times(header: Item, count: int) -> Sequence[float]:
     values = header.values
-    step = decimal(values.get("FrameTime"))
+    step = as_number(values.get("FrameTime"))
     if step is None or "FrameTimeVector" in pointed(header):
         increments = decimals(values.get("FrameTimeVector"))
         if len(increments) == count and min(increments) >= 0 and any(increments[1:]):
@@ -72,7 +73,7 @@ def _stated_times(header: Item, count: int) -> Sequence[float]:
     if step is not None and step > 0:
         return [round(n * step / 1000, 9) for n in range(count)]
     for keyword in ("RecommendedDisplayFrameRate", "CineRate"):
-        rate = decimal(values.get(keyword))
+        rate = as_number(values.get(keyword))
         if rate is not None and rate > 0:
             return [round(n / rate, 9) for n in range(count)]
     return ()

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from napari_dicom_markup.model.stack import Counter
 from napari_dicom_markup.sources.dicom.multiframe.values import (
-    decimal,
     double,
     longs,
     short,
@@ -15,12 +14,13 @@ from napari_dicom_markup.sources.dicom.multiframe.values import (
     tags,
     text,
 )
+from napari_dicom_markup.sources.dicom.raw_values import as_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Sequence
 
     from napari_dicom_markup.sources.dicom.multiframe.groups import Groups
-    from napari_dicom_markup.sources.dicom.multiframe.values import Raw
+    from napari_dicom_markup.sources.dicom.raw_values import Raw
 
 _CARDIAC, _RESPIRATORY = "CardiacSynchronizationSequence", "RespiratorySynchronizationSequence"
 _TIMING, _CONTENT = "MRTimingAndRelatedParametersSequence", "FrameContentSequence"
@@ -30,12 +30,12 @@ _NUMBERS: tuple[tuple[str, str, Callable[[Raw], float | None], str, str], ...] =
     ("cardiac phase", "%", single, _CARDIAC, "NominalPercentageOfCardiacPhase"),
     ("respiratory phase", "%", single, _RESPIRATORY, "NominalPercentageOfRespiratoryPhase"),
     ("respiratory delay", "ms", double, _RESPIRATORY, "NominalRespiratoryTriggerDelayTime"),
-    ("repetition time", "ms", decimal, _TIMING, "RepetitionTime"),
-    ("flip angle", "deg", decimal, _TIMING, "FlipAngle"),
+    ("repetition time", "ms", as_number, _TIMING, "RepetitionTime"),
+    ("flip angle", "deg", as_number, _TIMING, "FlipAngle"),
     ("inversion time", "ms", double, "MRModifierSequence", "InversionTimes"),
-    ("tube voltage", "kV", decimal, "CTXRayDetailsSequence", "KVP"),
-    ("primary angle", "deg", decimal, _POSITIONER, "PositionerPrimaryAngle"),
-    ("secondary angle", "deg", decimal, _POSITIONER, "PositionerSecondaryAngle"),
+    ("tube voltage", "kV", as_number, "CTXRayDetailsSequence", "KVP"),
+    ("primary angle", "deg", as_number, _POSITIONER, "PositionerPrimaryAngle"),
+    ("secondary angle", "deg", as_number, _POSITIONER, "PositionerSecondaryAngle"),
     ("segment", "", short, "SegmentIdentificationSequence", "ReferencedSegmentNumber"),
 )
 """Name, unit, parser, group and keyword of numbers that may differ from frame to frame."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from napari_dicom_markup.sources.dicom.multiframe.parts import Parts
+from napari_dicom_markup.sources.dicom.raw_values import Shared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from napari_dicom_markup.sources.dicom.multiframe.header import Item
-    from napari_dicom_markup.sources.dicom.multiframe.values import Raw
+    from napari_dicom_markup.sources.dicom.raw_values import Raw
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ class Groups:
     top: Item
     shared: Item
     each: Sequence[Item]
-    parts: Parts = field(default_factory=Parts)
+    parts: Shared = field(default_factory=Shared)
 
     def has(self, sequence: str) -> bool:
         """Tell whether any frame has a group."""

@@ -11,20 +11,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from napari_dicom_markup.model.stack import VoiFunction, Window
-from napari_dicom_markup.sources.dicom.multiframe.values import (
-    decimal,
-    decimals,
-    double,
-    text,
-    words,
-)
-from napari_dicom_markup.standard.units import known_unit
+from napari_dicom_markup.sources.dicom.multiframe.values import decimals, double, text, words
+from napari_dicom_markup.sources.dicom.raw_values import as_number
+from napari_dicom_markup.standard.units import known_unit, readable_unit
 
 if TYPE_CHECKING:
     from napari_dicom_markup.model.stack import Instance, ValueMapping
     from napari_dicom_markup.sources.dicom.multiframe.groups import Groups
     from napari_dicom_markup.sources.dicom.multiframe.header import Item
-    from napari_dicom_markup.sources.dicom.multiframe.values import Raw
+    from napari_dicom_markup.sources.dicom.raw_values import Raw
 
 _TRANSFORMATION, _VOI = "PixelValueTransformationSequence", "FrameVOILUTSequence"
 _UNSPECIFIED = frozenset({"", "US", "UNSPECIFIED"})
@@ -62,7 +57,7 @@ def mappings(instance: Instance, groups: Groups) -> list[ValueMapping]:
 
     def mapping(row: tuple[tuple[Raw, Raw, Raw, _Scale | None], tuple[Raw, ...]]) -> ValueMapping:
         (slope, intercept, kind, real), voi = row
-        own = _rescale(instance, slope, intercept, known_unit(text(kind)))
+        own = _rescale(instance, slope, intercept, readable_unit(text(kind)))
         return _mapping(instance, own, real, groups.parts.part(_windows, voi))
 
     return [groups.parts.part(mapping, row) for row in zip(scales, windows, strict=True)]
@@ -78,7 +73,7 @@ def _rescale(instance: Instance, slope: Raw, intercept: Raw, kind: str) -> _Scal
         unit = "" if kind in _UNSPECIFIED else kind
     else:
         unit = "HU" if instance.modality == "CT" else ""
-    return _Scale(decimal(slope) or 1.0, decimal(intercept) or 0.0, unit, meant=bool(unit))
+    return _Scale(as_number(slope) or 1.0, as_number(intercept) or 0.0, unit, meant=bool(unit))
 
 
 def _mapping(

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, TypeAlias
 from napari_dicom_markup.model.stack import Counter, Frame, PlaneGrid
 from napari_dicom_markup.sources.dicom.multiframe.cine import cine_times, pointed
 from napari_dicom_markup.sources.dicom.multiframe.header import EMPTY, Item
-from napari_dicom_markup.sources.dicom.multiframe.parts import vector
 from napari_dicom_markup.sources.dicom.multiframe.placing import along_normal
 from napari_dicom_markup.sources.dicom.multiframe.values import (
-    decimal,
     decimals,
     short,
     shorts,
     text,
+    vector,
 )
+from napari_dicom_markup.sources.dicom.raw_values import as_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -136,7 +136,7 @@ def _places(
     A negative SpacingBetweenSlices stacks them in front of it. Without one, and without a
     SliceVector, only a single slice has a place.
     """
-    step = decimal(header.values.get("SpacingBetweenSlices"))
+    step = as_number(header.values.get("SpacingBetweenSlices"))
     numbers = vectors.get("SliceVector", (1,) if count == 1 else ())
     if not numbers or (not step and len(set(numbers)) > 1):
         return [None] * count
@@ -168,12 +168,12 @@ def _slice_times(header: Item, vectors: Vectors) -> tuple[float, ...] | None:
     steps: list[float] = []
     end = 0.0
     for phase in header.sequences.get("PhaseInformationSequence", ()):
-        duration = decimal(phase.values.get("ActualFrameDuration"))
+        duration = as_number(phase.values.get("ActualFrameDuration"))
         frames = short(phase.values.get("NumberOfFramesInPhase"))
         if not duration or duration < 0 or not frames:
             return None
-        pause = max(decimal(phase.values.get("PauseBetweenFrames")) or 0.0, 0.0)
-        delay = max(decimal(phase.values.get("PhaseDelay")) or 0.0, 0.0)
+        pause = max(as_number(phase.values.get("PauseBetweenFrames")) or 0.0, 0.0)
+        delay = max(as_number(phase.values.get("PhaseDelay")) or 0.0, 0.0)
         starts.append(end + delay if starts else 0.0)
         steps.append(duration + pause)
         end = starts[-1] + frames * steps[-1] - pause
@@ -203,7 +203,7 @@ def _angles(header: Item, vectors: Vectors) -> tuple[str, tuple[float, ...]] | N
     )
     several = any(len(set(vectors.get(k, ()))) > 1 for k in ("DetectorVector", "RotationVector"))
     values = rotations[0].values
-    start, step = decimal(values.get("StartAngle")), decimal(values.get("AngularStep"))
+    start, step = as_number(values.get("StartAngle")), as_number(values.get("AngularStep"))
     sign = {"CC": 1.0, "CW": -1.0}.get(text(values.get("RotationDirection")))
     if several or start is None or not step or sign is None:
         return None
@@ -214,7 +214,7 @@ def _angles(header: Item, vectors: Vectors) -> tuple[str, tuple[float, ...]] | N
 def _slot_times(header: Item, numbers: tuple[int, ...]) -> tuple[str, tuple[float, ...]] | None:
     """Return when each time slot begins after the R wave in ms (PS3.3 C.8.4.13), where stated."""
     intervals = header.only("GatedInformationSequence").sequences.get("DataInformationSequence", ())
-    steps = {decimal(one.values.get("FrameTime")) for one in intervals}
+    steps = {as_number(one.values.get("FrameTime")) for one in intervals}
     step = steps.pop() if len(steps) == 1 else None
     if step is None or step <= 0:
         return None

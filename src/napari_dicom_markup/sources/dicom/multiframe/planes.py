@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from napari_dicom_markup.model.geometry import Vector
 from napari_dicom_markup.model.stack import PlaneGrid
-from napari_dicom_markup.sources.dicom.multiframe.parts import vector
-from napari_dicom_markup.sources.dicom.multiframe.values import decimal, decimals, doubles, text
+from napari_dicom_markup.sources.dicom.multiframe.values import decimals, doubles, text, vector
+from napari_dicom_markup.sources.dicom.raw_values import as_number
 
 if TYPE_CHECKING:
     from napari_dicom_markup.model.stack import Instance
     from napari_dicom_markup.sources.dicom.multiframe.groups import Groups
-    from napari_dicom_markup.sources.dicom.multiframe.values import Numbers, Raw
+    from napari_dicom_markup.sources.dicom.multiframe.values import Numbers
+    from napari_dicom_markup.sources.dicom.raw_values import Raw
 
 Place: TypeAlias = tuple[Vector | None, PlaneGrid]
 
@@ -77,7 +78,7 @@ def _grid(
         if len(found) == 2 and min(found) > 0:
             spacing, keyword = (found[0], found[1]), name
             break
-    own_thickness, own_between = decimal(thickness), decimal(between)
+    own_thickness, own_between = as_number(thickness), as_number(between)
     return PlaneGrid(
         frame_of_reference_uid=frame_of_reference,
         orientation=orientation if len(orientation) == 6 else top.orientation,

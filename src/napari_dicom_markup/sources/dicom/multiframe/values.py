@@ -6,8 +6,13 @@ import math
 import re
 import struct
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-Raw = bytes | None
+from napari_dicom_markup.sources.dicom.raw_values import Raw, first_of
+
+if TYPE_CHECKING:
+    from napari_dicom_markup.model.geometry import Vector
+
 Numbers = tuple[float, ...]
 
 _PADDING = b" \0"
@@ -36,17 +41,6 @@ def decimals(raw: Raw) -> Numbers:
     return numbers if all(map(math.isfinite, numbers)) else ()
 
 
-def decimal(raw: Raw) -> float | None:
-    """Return the first value of a DS or IS."""
-    return _first(decimals(raw.split(b"\\", 1)[0])) if raw else None
-
-
-def whole(raw: Raw) -> int | None:
-    """Return the first value of an IS."""
-    number = decimal(raw)
-    return int(number) if number is not None and number.is_integer() else None
-
-
 def doubles(raw: Raw) -> Numbers:
     """Return the values of an FD."""
     return _unpacked("d", 8, raw)
@@ -54,12 +48,12 @@ def doubles(raw: Raw) -> Numbers:
 
 def double(raw: Raw) -> float | None:
     """Return the first value of an FD."""
-    return _first(doubles(raw))
+    return first_of(doubles(raw))
 
 
 def single(raw: Raw) -> float | None:
     """Return the first value of an FL, as the decimal number that was meant."""
-    number = _first(_unpacked("f", 4, raw))
+    number = first_of(_unpacked("f", 4, raw))
     return None if number is None else float(f"{number:.7g}")
 
 
@@ -83,6 +77,11 @@ def long(raw: Raw) -> int | None:
     return next(iter(longs(raw)), None)
 
 
+def vector(numbers: Numbers) -> Vector | None:
+    """Return three numbers as a vector, None for any other count."""
+    return (numbers[0], numbers[1], numbers[2]) if len(numbers) == 3 else None
+
+
 def tags(raw: Raw) -> tuple[int, ...]:
     """Return the values of an AT, the group in the upper 16 bits."""
     halves = shorts(raw)
@@ -95,25 +94,9 @@ def _unpacked(letter: str, size: int, raw: Raw) -> Numbers:
     return numbers if all(map(math.isfinite, numbers)) else ()
 
 
-def _first(numbers: Numbers) -> float | None:
-    return numbers[0] if numbers else None
-
-
-_TIME = re.compile(rb"(\d\d)(?::?(\d\d)(?::?(\d\d(?:\.\d{0,6})?))?)?")
 _MOMENT = re.compile(
     rb"(\d{4})(\d\d)(\d\d)(\d\d)(?:(\d\d)(?:(\d\d)(\.\d{1,6})?)?)?(?:([+-])(\d\d)(\d\d))?"
 )
-
-
-def seconds_of_day(raw: Raw) -> float | None:
-    """Return a TM (PS3.5 6.2, and its old form with colons) in seconds of the day."""
-    match = _TIME.fullmatch((raw or b"").split(b"\\", 1)[0].strip(_PADDING))
-    if match is None:
-        return None
-    hours, minutes, seconds = (float(part or 0) for part in match.groups())
-    if hours >= 24 or minutes >= 60 or seconds >= 61:
-        return None
-    return hours * 3600 + minutes * 60 + seconds
 
 
 def moment(raw: Raw) -> float | None:

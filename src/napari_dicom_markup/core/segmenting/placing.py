@@ -1,6 +1,6 @@
 """Lay a segmentation on the grid of the stack that it refers to, as labels; nothing is resampled.
 
-A frame goes to the voxels at its own position in the patient (`core.segment_grid`). Where the
+A frame goes to the voxels at its own position in the patient (`core.segmenting.grid`). Where the
 stack or the frame has none, it goes to the image that it was derived from.
 """
 
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_dicom_markup.core.segment_grid import Misfit, Plane, Spot, StackGrid
-from napari_dicom_markup.core.segment_layers import LabelmapLayers, SegmentLayers
+from napari_dicom_markup.core.segmenting.grid import Misfit, Plane, Spot, StackGrid
+from napari_dicom_markup.core.segmenting.layers import LabelmapLayers, SegmentLayers
 from napari_dicom_markup.errors import LabelsError
 from napari_dicom_markup.model.segmentation import SegmentationKind
 

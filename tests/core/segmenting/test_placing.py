@@ -14,9 +14,9 @@ from tests.data import CORPUS, PYDICOM_FILES, needs_corpus, read_quietly
 from tests.instances import ORIENTATIONS
 from tests.segmentations import make_segmentation, make_sources, segmentation_instance, stack_of
 
-from napari_dicom_markup.core import segment_layers
-from napari_dicom_markup.core.placing import Bond, place, reference_of, refers_to
-from napari_dicom_markup.core.segment_grid import Misfit, Plane, StackGrid
+from napari_dicom_markup.core.segmenting import layers
+from napari_dicom_markup.core.segmenting.grid import Misfit, Plane, StackGrid
+from napari_dicom_markup.core.segmenting.placing import Bond, place, reference_of, refers_to
 from napari_dicom_markup.errors import LabelsError
 from napari_dicom_markup.model.segmentation import (
     FrameReference,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from pydicom import Dataset
 
-    from napari_dicom_markup.core.placing import Placed
+    from napari_dicom_markup.core.segmenting.placing import Placed
     from napari_dicom_markup.model.stack import Stack
 
 HIGHDICOM_FILES = CORPUS / "ImagingDataCommons+highdicom/data/test_files"
@@ -447,7 +447,7 @@ def test_a_fraction_of_half_is_in_its_segment_and_a_note_says_so() -> None:
 def test_a_pile_of_segments_is_refused_before_it_takes_all_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(segment_layers, "MOST_LAYERS", 3)
+    monkeypatch.setattr(layers, "MOST_LAYERS", 3)
     stack = stack_of(make_sources(*SHAPE))
     frames = [frame_of(stack, 0, n + 1, number=n) for n in range(4)]
     made = built({n: np.ones(SHAPE[1:]) for n in range(4)}, stack, frames)
