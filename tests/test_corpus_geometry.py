@@ -118,9 +118,7 @@ def test_every_slice_of_every_stack_lies_where_its_own_header_says():
                 frame = stack.geometry.patient
                 if frame is None:
                     continue
-                volumes = np.array([i.position for i in stack.frames]).reshape(
-                    -1, stack.slices, 3
-                )
+                volumes = np.array([i.position for i in stack.frames]).reshape(-1, stack.slices, 3)
                 assert frame.origins == tuple(map(tuple, volumes[0]))
                 along = volumes[0] @ frame.normal
                 assert (np.diff(along) < 0).all()

@@ -98,7 +98,7 @@ def test_leading_axes_are_told_with_unit_and_coordinates(diffusion):
     )
     assert texts(api.locate(diffusion, (0, 3)))["b"].startswith("0 s/mm² (1 of 5)")
     told = texts(api.locate(diffusion, (4, 3)))["b"]
-    assert told.startswith("1000 s/mm² (5 of 5); direction 1, 0, 0")
+    assert told.startswith("1000 s/mm² (5 of 5); direction 0, 1, 0")
     assert texts(api.locate(diffusion, (None, 3)))["b"] == "all of them"
 
 

@@ -106,7 +106,7 @@ def test_the_panel_follows_the_sliders(viewer, panel, objects):
     viewer.dims.set_current_step(1, 3)
     assert panel.here.texts["Slice"] == "4 of 20"
     assert panel.here.texts["Position"] == "R 50.8, A 50.8, S 33.75 mm (first pixel)"
-    assert panel.here.texts["b"].startswith("1000 s/mm² (4 of 5); direction 0, 1, 0")
+    assert panel.here.texts["b"].startswith("1000 s/mm² (4 of 5); direction 1, 0, 0")
     viewer.dims.set_current_step(0, 0)
     assert panel.here.texts["b"].startswith("0 s/mm² (1 of 5)")
     viewer.dims.ndisplay = 3

@@ -52,17 +52,19 @@ from napari_dicom_markup.api.restoring import (
     restore_steps,
     verify_steps,
 )
+from napari_dicom_markup.api.slides import open_slides_steps
 from napari_dicom_markup.api.values import suv_steps, voi_of
 from napari_dicom_markup.model.pet import SuvKind
 from napari_dicom_markup.model.progress import Step, Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Generator, Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from napari_dicom_markup.api.layers import Layers
     from napari_dicom_markup.model.sidecar import ValueDomain
+    from napari_dicom_markup.model.slide import Slide
     from napari_dicom_markup.model.stack import Scan, Stack, Volume
     from napari_dicom_markup.model.voi import VoiChoice
     from napari_dicom_markup.sources.dicom.codecs import Codec
@@ -98,6 +100,7 @@ __all__ = [
     "open",
     "open_layers",
     "open_markup",
+    "open_slides",
     "pack",
     "phantom_layers",
     "reopen",
@@ -146,6 +149,19 @@ def open_markup(
         Whether a structure set's contours are returned as polygons too.
     """
     return Steps(open_markup_steps(_paths(paths), contours=contours))
+
+
+def open_slides(paths: PathLike | Iterable[PathLike]) -> Steps[tuple[Slide, ...]]:
+    """Open whole slide images; result: pyramids whose levels read the tiles that are asked for.
+
+    Without the extra ``wsi`` there are none; ``Slide.notes`` say what was not opened, and why.
+    """
+    return Steps(_open_slides(_paths(paths)))
+
+
+def _open_slides(paths: list[Path]) -> Generator[Step, None, tuple[Slide, ...]]:
+    found = yield from scan_steps(paths)
+    return (yield from open_slides_steps(found))
 
 
 def describe_values(stack: Stack) -> ValueDomain:

@@ -14,7 +14,7 @@ from napari_dicom_markup.core.stacking import group_series
 from napari_dicom_markup.errors import MarkupError, NothingToOpenError, SourceChangedError
 from napari_dicom_markup.model.sidecar import ValueDomain
 from napari_dicom_markup.model.stack import Frame, Volume
-from napari_dicom_markup.sources.dicom.decoding import SpansOfFrames
+from napari_dicom_markup.sources.dicom.decoding import KnownFrames
 from napari_dicom_markup.sources.dicom.frames import decode_frame, read_frame, read_frames_into
 from napari_dicom_markup.sources.dicom.lookup_tables import read_modality_lut, read_palette
 from napari_dicom_markup.sources.dicom.scan import find_files, read_instances
@@ -63,19 +63,19 @@ class DiskFrames:
     """Frames of files as they lie on the disk."""
 
     def __init__(self) -> None:
-        self._spans = SpansOfFrames()
+        self._known = KnownFrames()
 
     def read(self, frame: Frame) -> NDArray[Any]:
         """Return one frame's stored values."""
         try:
-            return read_frame(frame, self._spans)
+            return read_frame(frame, self._known)
         except OSError:
             raise _gone(frame) from None
 
     def read_into(self, frames: Sequence[Frame], out: NDArray[Any], convert: Any) -> None:
         """Fill ``out`` from all files, in threads."""
         try:
-            read_frames_into(frames, out, convert, self._spans)
+            read_frames_into(frames, out, convert, self._known)
         except OSError as error:
             if isinstance(error, SourceChangedError):
                 raise
@@ -102,11 +102,11 @@ class MemoryFrames:
 
     def __init__(self, fetch: Callable[[SourceFile], bytes]) -> None:
         self._fetch = fetch
-        self._spans = SpansOfFrames()
+        self._known = KnownFrames()
 
     def read(self, frame: Frame) -> NDArray[Any]:
         """Return one frame's stored values."""
-        return decode_frame(self._fetch(frame.file), frame, self._spans)
+        return decode_frame(self._fetch(frame.file), frame, self._known)
 
     def read_into(self, frames: Sequence[Frame], out: NDArray[Any], convert: Any) -> None:
         """Fill ``out`` from all originals, in threads."""

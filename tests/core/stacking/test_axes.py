@@ -275,6 +275,18 @@ def test_directions_of_one_b_are_volumes_beside_that_of_none(b):
         assert (*weight, *told[n]) == (() if stated == (None,) else stated)
 
 
+def test_directions_stand_in_the_order_of_acquisition():
+    ways = [(0.0, None), (1000.0, Z), (1000.0, X), (500.0, Y), (1000.0, Y)]
+    images = [
+        repeat(plane, n, b_value=weight, b_direction=way, instance_number=10 * n + k)
+        for n, (weight, way) in enumerate(ways)
+        for k, plane in enumerate(make_planes(3))
+    ]
+    stack = one_stack(images[::-1])
+    assert stack.leading[0].values == (0.0, 1000.0, 1000.0, 500.0, 1000.0)
+    assert stack.leading[0].coordinates[0].values == ((), Z, X, Y, Y)
+
+
 COMPONENTS = ("MAGNITUDE", "PHASE", "REAL", "IMAGINARY")
 
 

@@ -41,12 +41,9 @@ def test_every_transfer_syntax_of_pixels_is_reported(report: dict[str, Codec]) -
     }
     assert set(known) - without_pixels <= set(report)
     assert all(report[uid].name == known[uid] for uid in known if uid in report)
-    assert [uid for uid in report if uid not in known] == [
-        ts.JPEG_XL_LOSSLESS,
-        ts.JPEG_XL_RECOMPRESSION,
-        ts.JPEG_XL,
-        ts.DEFLATED_FRAME,
-    ]
+    # pydicom 3.0 does not know these; wsidicom adds some of them to its dictionary.
+    added = {ts.JPEG_XL_LOSSLESS, ts.JPEG_XL_RECOMPRESSION, ts.JPEG_XL, ts.DEFLATED_FRAME}
+    assert set(report) - set(known) <= added <= set(report)
 
 
 def test_what_decodes_is_proven_and_what_does_not_has_a_remedy(report: dict[str, Codec]) -> None:

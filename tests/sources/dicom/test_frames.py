@@ -28,7 +28,7 @@ from tests.data import (
 
 from napari_dicom_markup.errors import DecodeError
 from napari_dicom_markup.model.stack import Frame, Instance, PixelElement, only_frame
-from napari_dicom_markup.sources.dicom import codestreams
+from napari_dicom_markup.sources.dicom import codestreams, decoding
 from napari_dicom_markup.sources.dicom.frames import decode_frame, read_frame, read_frames_into
 from napari_dicom_markup.sources.dicom.lookup_tables import read_modality_lut, read_palette
 from napari_dicom_markup.sources.dicom.native import ybr_to_rgb
@@ -343,6 +343,37 @@ def test_ybr_422_that_holds_all_samples_is_taken_as_ybr_full():
     ybr = noise(np.uint8, (4, 6, 3))
     raw = build_image(ybr, PhotometricInterpretation="YBR_FULL_422")
     np.testing.assert_array_equal(decode_only(raw, image_of(raw)), ybr_to_rgb(ybr, 8))
+
+
+def test_partial_ybr_goes_from_16_to_235():
+    pairs = np.array([[16, 235, 128, 128], [82, 82, 90, 240]], np.uint8)  # black, white; red, red
+    raw = build_image(
+        pairs.tobytes(), Rows=1, Columns=4, SamplesPerPixel=3, PlanarConfiguration=0,
+        PhotometricInterpretation="YBR_PARTIAL_422", BitsAllocated=8, BitsStored=8, HighBit=7,
+        PixelRepresentation=0,
+    )  # fmt: skip
+    found = decode_only(raw, image_of(raw)).astype(int)
+    expected = [[0, 0, 0], [255, 255, 255], [255, 0, 0], [255, 0, 0]]
+    assert np.abs(found[0] - expected).max() <= 2
+
+
+def test_a_deflated_object_is_inflated_once_for_all_its_frames(monkeypatch, tmp_path):
+    frames = noise(np.uint16, (5, 4, 6))
+    raw = build_image(
+        frames.tobytes(), ts.DEFLATED_LE, Rows=4, Columns=6, NumberOfFrames=5, BitsAllocated=16,
+        BitsStored=16, HighBit=15, PixelRepresentation=0,
+    )  # fmt: skip
+    image = only_frame(image_of(raw, tmp_path / "deflated.dcm"))
+    calls = []
+    inflate = decoding._inflate_data_set
+    monkeypatch.setattr(
+        decoding, "_inflate_data_set", lambda *given: (calls.append(1), inflate(*given))[1]
+    )
+    out = np.empty_like(frames)
+    every = [dataclasses.replace(image, number=n) for n in range(5)]
+    read_frames_into(every, out, copy)
+    np.testing.assert_array_equal(out, frames)
+    assert len(calls) == 1
 
 
 @pytest.mark.parametrize("photometric", ["RGB", "YBR_FULL_422"])

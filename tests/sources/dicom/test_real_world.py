@@ -94,9 +94,7 @@ def test_a_table_maps_each_stored_value(syntax):
     )
     assert found is not None
     assert found.table is not None
-    values = real_world_values(
-        np.array([-1, 0, 1], np.int16), found, np.dtype(np.float32)
-    )
+    values = real_world_values(np.array([-1, 0, 1], np.int16), found, np.dtype(np.float32))
     np.testing.assert_array_equal(values, np.float32([0.5, -1.0, 7.25]))
 
 

@@ -100,8 +100,8 @@ def _why_cut_short(instance: Instance, pixels: PixelFormat) -> str | None:
 def _native_size(pixels: PixelFormat) -> int:
     """Return the bytes that all frames take when they are not encapsulated (PS3.5 section 8.1).
 
-    YBR_FULL_422 keeps two of three samples: 4 bytes for each pair of pixels.
+    YBR_FULL_422 and YBR_PARTIAL_422 keep two of three samples: 4 bytes for each pair of pixels.
     """
-    samples = 2 if pixels.photometric == "YBR_FULL_422" else pixels.samples
+    samples = 2 if pixels.photometric.endswith("_422") else pixels.samples
     bits = pixels.rows * pixels.columns * samples * pixels.bits_allocated * pixels.frames
     return (bits + 7) // 8

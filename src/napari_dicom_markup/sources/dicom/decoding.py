@@ -92,14 +92,19 @@ def read_into(file: FileIO, offset: int, buffer: memoryview) -> int:
     return done
 
 
-class SpansOfFrames:
-    """Where the frames of encapsulated multi-frame objects stand, found once for each object."""
+class KnownFrames:
+    """What was found out about multi-frame objects, so that it is found out once for each.
+
+    That is where the frames of encapsulated ones stand, and what the last deflated data set
+    inflates to.
+    """
 
     def __init__(self) -> None:
-        self._spans: dict[tuple[str, str, int, int], list[tuple[Span, ...]]] = {}
+        self._spans: dict[tuple[object, ...], list[tuple[Span, ...]]] = {}
+        self._inflated: tuple[tuple[object, ...], memoryview] | None = None
         self._lock = Lock()
 
-    def of(self, frame: Frame, source: Source, element: PixelElement) -> tuple[Span, ...]:
+    def spans(self, frame: Frame, source: Source, element: PixelElement) -> tuple[Span, ...]:
         """Return the fragments of one frame.
 
         Raises
@@ -107,10 +112,10 @@ class SpansOfFrames:
         ValueError
             Where the object's frames cannot be told apart, or the file does not hold this one.
         """
-        frames, file = described(frame)[0].frames, frame.file
+        frames = described(frame)[0].frames
         if frames == 1:
             return frame_spans(source, element.offset, 1)[0]
-        key = (file.location, file.relative, file.mtime_ns, element.offset)
+        key = _key(frame)
         with self._lock:
             if key not in self._spans:
                 self._spans[key] = frame_spans(source, element.offset, frames)
@@ -120,8 +125,29 @@ class SpansOfFrames:
             raise ValueError(message)
         return spans
 
+    def inflated(self, frame: Frame, source: Source) -> memoryview:
+        """Return the pixel element's value of a deflated data set (PS3.5 A.5).
 
-def decode(source: Source, frame: Frame, spans: SpansOfFrames, out: Array | None = None) -> Array:
+        Raises
+        ------
+        DecodeError
+            Where it is damaged.
+        """
+        if described(frame)[0].frames == 1:
+            return _inflate_data_set(source, frame)
+        key = _key(frame)
+        with self._lock:
+            if self._inflated is None or self._inflated[0] != key:
+                self._inflated = (key, _inflate_data_set(source, frame))
+            return self._inflated[1]
+
+
+def _key(frame: Frame) -> tuple[object, ...]:
+    file, element = frame.file, frame.instance.element
+    return file.location, file.relative, file.mtime_ns, element
+
+
+def decode(source: Source, frame: Frame, known: KnownFrames, out: Array | None = None) -> Array:
     """Return the stored values of a frame's whole matrix, whatever the transfer syntax.
 
     Parameters
@@ -130,8 +156,8 @@ def decode(source: Source, frame: Frame, spans: SpansOfFrames, out: Array | None
         The bytes of the frame's file.
     frame : Frame
         Which frame; its tile is not cut out.
-    spans : SpansOfFrames
-        Where frames of encapsulated objects stand, as far as that is known already.
+    known : KnownFrames
+        What is known already of the objects that frames are of.
     out : NDArray, optional
         Memory of the matrix' shape and stored type, for a codec that can write there: what is
         returned lies in it or not.
@@ -144,7 +170,7 @@ def decode(source: Source, frame: Frame, spans: SpansOfFrames, out: Array | None
     _, element = described(frame)
     syntax = frame.instance.transfer_syntax_uid
     if syntax == ts.DEFLATED_LE:
-        source = Memory(_inflate_data_set(source, frame))
+        source = Memory(known.inflated(frame, source))
         element = PixelElement(element.keyword, 0, source.size)
     elif not 0 <= element.offset <= source.size:
         raise failure(frame, CUT_OFF)
@@ -152,7 +178,7 @@ def decode(source: Source, frame: Frame, spans: SpansOfFrames, out: Array | None
         return _decode_native(source, frame, element, frame.number)
     if element.length is not None:
         raise failure(frame, "its pixel data are not encapsulated as the syntax demands")
-    return _decode_encapsulated(source, frame, spans, out)
+    return _decode_encapsulated(source, frame, known, out)
 
 
 def described(frame: Frame) -> tuple[PixelFormat, PixelElement]:
@@ -179,8 +205,11 @@ def described(frame: Frame) -> tuple[PixelFormat, PixelElement]:
     return pixels, element
 
 
-_COLOURS = frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"})
-"""Photometric interpretations of three samples that are not retired (PS3.3 C.7.6.3.1.2)."""
+_COLOURS = native.HALVED | {"RGB", "YBR_FULL", "YBR_ICT", "YBR_RCT"}
+"""Photometric interpretations of three samples (PS3.3 C.7.6.3.1.2), one of them retired."""
+
+
+_PARTIAL = "YBR_PARTIAL_422"
 
 
 def failure(frame: Frame, reason: str) -> DecodeError:
@@ -229,12 +258,14 @@ def _byte_order(source: Source, frame: Frame, element: PixelElement) -> tuple[bo
 
 
 def _decode_encapsulated(
-    source: Source, frame: Frame, spans: SpansOfFrames, out: Array | None
+    source: Source, frame: Frame, known: KnownFrames, out: Array | None
 ) -> Array:
     pixels, element = described(frame)
     syntax = frame.instance.transfer_syntax_uid
+    if pixels.photometric == _PARTIAL:
+        raise failure(frame, "its photometric interpretation is not supported when compressed")
     try:
-        pieces = [source.read(*span) for span in spans.of(frame, source, element)]
+        pieces = [source.read(*span) for span in known.spans(frame, source, element)]
         stream = codestreams.joined(pieces)
     except ValueError as error:
         raise failure(frame, f"its pixel data are damaged: {error}") from None

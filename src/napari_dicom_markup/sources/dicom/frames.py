@@ -23,8 +23,8 @@ from napari_dicom_markup.sources.dicom import native
 from napari_dicom_markup.sources.dicom.decoding import (
     CUT_OFF,
     Disk,
+    KnownFrames,
     Memory,
-    SpansOfFrames,
     check_claim,
     decode,
     described,
@@ -51,9 +51,7 @@ times as long as one.
 """
 
 
-def decode_frame(
-    raw: bytes | memoryview, frame: Frame, spans: SpansOfFrames | None = None
-) -> Array:
+def decode_frame(raw: bytes | memoryview, frame: Frame, known: KnownFrames | None = None) -> Array:
     """Return a frame's stored values from its file's bytes.
 
     Parameters
@@ -62,7 +60,7 @@ def decode_frame(
         The whole file; a mapped file is copied from, not kept.
     frame : Frame
         Which of the file's frames.
-    spans : SpansOfFrames, optional
+    known : KnownFrames, optional
         Keep one for many frames of one object: where they stand is then found once.
 
     Returns
@@ -75,10 +73,10 @@ def decode_frame(
     DecodeError
         Where the pixels are missing, cut off, of an absurd size, or no codec decodes them.
     """
-    return _tile(decode(Memory(memoryview(raw)), frame, spans or SpansOfFrames()), frame)
+    return _tile(decode(Memory(memoryview(raw)), frame, known or KnownFrames()), frame)
 
 
-def read_frame(frame: Frame, spans: SpansOfFrames | None = None) -> Array:
+def read_frame(frame: Frame, known: KnownFrames | None = None) -> Array:
     """Return a frame's stored values, as `decode_frame` does, reading no more than it needs.
 
     Raises
@@ -89,7 +87,7 @@ def read_frame(frame: Frame, spans: SpansOfFrames | None = None) -> Array:
         Where the file is gone or cannot be read.
     """
     with FileIO(frame.file.location) as file:
-        return _tile(decode(Disk(file), frame, spans or SpansOfFrames()), frame)
+        return _tile(decode(Disk(file), frame, known or KnownFrames()), frame)
 
 
 def _tile(matrix: Array, frame: Frame) -> Array:
@@ -106,9 +104,9 @@ def _tile(matrix: Array, frame: Frame) -> Array:
 class _Worker:
     """What a thread keeps from plane to plane: memory, and the matrix whose tiles it takes."""
 
-    def __init__(self, size: int, convert: Convert, spans: SpansOfFrames) -> None:
+    def __init__(self, size: int, convert: Convert, known: KnownFrames) -> None:
         self._scratch = np.empty(size, np.uint8)
-        self._convert, self._spans = convert, spans
+        self._convert, self._known = convert, known
         self._matrix: tuple[tuple[str, int], Array] | None = None
 
     def load(self, file: FileIO, frame: Frame, plane: Array) -> None:
@@ -123,10 +121,10 @@ class _Worker:
     def _decoded(self, file: FileIO, frame: Frame, room: Array | None) -> Array:
         """Return a frame's stored values; tiles of one matrix decode it once."""
         if frame.tile is None:
-            return decode(Disk(file), frame, self._spans, room)
+            return decode(Disk(file), frame, self._known, room)
         key = (frame.file.location, frame.number)
         if self._matrix is None or self._matrix[0] != key:
-            self._matrix = (key, decode(Disk(file), frame, self._spans))
+            self._matrix = (key, decode(Disk(file), frame, self._known))
         return _tile(self._matrix[1], frame)
 
 
@@ -134,7 +132,7 @@ def read_frames_into(
     frames: Sequence[Frame],
     out: Array,
     convert: Convert,
-    spans: SpansOfFrames | None = None,
+    known: KnownFrames | None = None,
     workers: int | None = None,
 ) -> None:
     """Fill ``out[i]`` with the converted values of ``frames[i]``.
@@ -152,7 +150,7 @@ def read_frames_into(
         (planes, rows, columns) or (planes, rows, columns, 3), of the physical type.
     convert : Convert
         Fills a plane from stored values.
-    spans : SpansOfFrames, optional
+    known : KnownFrames, optional
         Where frames of encapsulated objects stand, as far as that is known already.
     workers : int, optional
         Threads; by default as many as there are cores.
@@ -165,12 +163,12 @@ def read_frames_into(
     if not frames:
         return
     own = threading.local()
-    known = spans or SpansOfFrames()
+    kept = known or KnownFrames()
     length = max(1, _RUN_BYTES // max(1, out[0].nbytes))
 
     def load(start: int) -> None:
         if not hasattr(own, "worker"):
-            own.worker = _Worker(out[0].nbytes, convert, known)
+            own.worker = _Worker(out[0].nbytes, convert, kept)
         run = range(start, min(start + length, len(frames)))
         for location, planes in groupby(run, lambda i: frames[i].file.location):
             with FileIO(location) as file:

@@ -16,6 +16,10 @@ BITS_ALLOCATED = frozenset({1, 8, 12, 16, 32, 64})
 """The sizes of a stored value that are decoded; 12 bits are packed, as ACR-NEMA had them."""
 
 
+HALVED = frozenset({"YBR_FULL_422", "YBR_PARTIAL_422"})
+"""Photometric interpretations in which two pixels share their colour."""
+
+
 class Run(NamedTuple):
     """Where in its element a frame lies: bytes from ``begin`` to ``end``.
 
@@ -67,7 +71,7 @@ def frame_run(pixels: PixelFormat, element: PixelElement, number: int) -> Run:
 
 def _is_subsampled(pixels: PixelFormat, element: PixelElement, full: int) -> bool:
     """Return whether two pixels share Cb and Cr; some objects say so and have all samples."""
-    return pixels.photometric == "YBR_FULL_422" and (element.length or 0) < full
+    return pixels.photometric in HALVED and (element.length or 0) < full
 
 
 def decode_native(
@@ -125,7 +129,7 @@ def swapped_pairs(buffer: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _resampled(stored: Array) -> Array:
-    """Return Y B R a pixel from YBR_FULL_422's Y1 Y2 B R a pair of pixels (PS3.3 C.7.6.3.1.2)."""
+    """Return Y B R a pixel from Y1 Y2 B R a pair of pixels (PS3.3 C.7.6.3.1.2)."""
     pairs = stored[: stored.size // 4 * 4].reshape(-1, 4)
     return pairs[:, [0, 2, 3, 1, 2, 3]].reshape(-1)
 
@@ -134,12 +138,11 @@ def _arranged(stored: Array, pixels: PixelFormat) -> Array:
     """Return flat values as rows and columns, colour as RGB by pixel."""
     if pixels.samples == 1:
         return stored.reshape(pixels.rows, pixels.columns)
-    if pixels.planar == 1 and pixels.photometric != "YBR_FULL_422":
+    if pixels.planar == 1 and pixels.photometric not in HALVED:
         planes = stored.reshape(3, pixels.rows, pixels.columns)
         stored = np.ascontiguousarray(np.moveaxis(planes, 0, -1))
     stored = stored.reshape(pixels.rows, pixels.columns, 3)
-    is_ybr = pixels.photometric in {"YBR_FULL", "YBR_FULL_422"}
-    return ybr_to_rgb(stored, pixels.bits_stored) if is_ybr else stored
+    return as_rgb(stored, pixels)
 
 
 def keep_low_bits(stored: Array, bits: int) -> None:
@@ -156,6 +159,25 @@ def keep_low_bits(stored: Array, bits: int) -> None:
         return
     np.left_shift(stored, unused, out=stored)
     np.right_shift(stored, unused, out=stored)
+
+
+def as_rgb(stored: Array, pixels: PixelFormat) -> Array:
+    """Return native or RLE colour, (rows, columns, 3), as RGB."""
+    if pixels.photometric == "YBR_PARTIAL_422":
+        return partial_ybr_to_rgb(stored)
+    return ybr_to_rgb(stored, pixels.bits_stored) if "YBR_FULL" in pixels.photometric else stored
+
+
+def partial_ybr_to_rgb(ybr: Array) -> Array:
+    """Return RGB from YBR_PARTIAL_422, now retired (PS3.3 2016 C.7.6.3.1.2).
+
+    Black is Y = 16 and white 235; B and R lie from 16 to 240, 128 being none.
+    """
+    y, b, r = (ybr[..., i].astype(np.float32) - offset for i, offset in enumerate((16, 128, 128)))
+    scales = ((1.1644, 0.0, 1.5960), (1.1644, -0.3917, -0.8130), (1.1644, 2.0173, 0.0))
+    rgb = np.stack([y * a + b * c + r * d for a, c, d in scales], axis=-1)
+    rgb8: Array = np.clip(np.floor(rgb + 0.5), 0, 255).astype(ybr.dtype)
+    return rgb8
 
 
 def ybr_to_rgb(ybr: Array, bits: int) -> Array:

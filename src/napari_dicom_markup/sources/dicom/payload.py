@@ -6,6 +6,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from napari_dicom_markup.model.claim import Claim, PlaneLayout
+from napari_dicom_markup.sources.dicom.native import HALVED
 from napari_dicom_markup.standard import transfer_syntax as ts
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def _layout(pixels: PixelFormat, syntax: str) -> PlaneLayout | None:
         return None
     width = pixels.bits_allocated // 8
     columns, samples = pixels.columns, pixels.samples
-    if pixels.photometric == "YBR_FULL_422":
+    if pixels.photometric in HALVED:
         columns, samples = 2 * columns, 1
     elif samples == 3 and pixels.planar == 1:
         samples = 1  # three planes, one after the other
