@@ -34,8 +34,8 @@ REASONS = {
     "no pixel data in the file": "It describes pixels, and holds none.",
     "pixel data are cut short": "Native pixel data that end before the last frame does: a part of "
     "an image is not shown as if it were all.",
-    "DICOM of no series": "Neither a series nor pixels: colour palettes, and data sets made to "
-    "test readers.",
+    "DICOM of no series": "Neither a series nor pixels: data sets made to test readers.",
+    "color palette": "Colours for other images to use.",
     "DICOMDIR": "It is an index. Given itself it stands for the files that it names.",
     "not DICOM": "Text, pictures, archives, and what no reader takes for a data set.",
     "the images that it refers to are not here": "A segmentation or structure set is labels on "
@@ -147,7 +147,7 @@ SOP Instance UID is opened by itself here.
 """
 
 LABELS = (
-    "as labels: `tests/core/test_placing.py` compares the voxels of segmentations with "
+    "as labels: `tests/core/segmenting/test_placing.py` compares the voxels of segmentations with "
     "highdicom's, `tests/core/test_contouring.py` those of contours with exact geometry"
 )
 

@@ -37,7 +37,7 @@ from napari_dicom_markup.sources.dicom.unusual import read_unusual
 from napari_dicom_markup.sources.dicom.walk import HEAD, PREFIX, PREFIX_END, Header, walk
 from napari_dicom_markup.standard.attributes import INDEX, picker
 from napari_dicom_markup.standard.modalities import known_modality
-from napari_dicom_markup.standard.sop_classes import DICOMDIR
+from napari_dicom_markup.standard.sop_classes import DICOMDIR, describe_sop_class
 from napari_dicom_markup.standard.units import readable_unit
 
 if TYPE_CHECKING:
@@ -172,9 +172,7 @@ def instance_from_header(header: Header, file: SourceFile, shared: Shared) -> In
     series_uid = shared.part(as_text, series)
     pixels = shared.part(_pixel_format, _PIXELS(raw))
     if not series_uid and pixels is None:
-        directory = sop_class == DICOMDIR
-        reason = "DICOMDIR: an index of other files" if directory else "DICOM of no series"
-        return Leftover(file, reason, is_dicom=True)
+        return Leftover(file, _of_no_series(sop_class), is_dicom=True)
     where = as_vector(raw[_POSITION], 3)
     position: Vector | None = None if where is None else (where[0], where[1], where[2])
     return Instance(
@@ -192,6 +190,13 @@ def instance_from_header(header: Header, file: SourceFile, shared: Shared) -> In
         pixels,
         header.element,
     )
+
+
+def _of_no_series(sop_class: str) -> str:
+    if sop_class == DICOMDIR:
+        return "DICOMDIR: an index of other files"
+    kind = describe_sop_class(sop_class)
+    return f"{kind}: no image, and of no series" if kind else "DICOM of no series"
 
 
 class BytesReader:
