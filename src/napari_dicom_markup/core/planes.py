@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+
+from napari_dicom_markup.core.on_demand import Array, OnDemandArray
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import EllipsisType
 
-Array: TypeAlias = NDArray[Any]
+    from numpy.typing import DTypeLike
+
 Basic: TypeAlias = int | slice
 
 KEPT_PLANES = 8
@@ -24,7 +26,7 @@ KEPT_BYTES = 64 << 20
 """Planes kept may take 64 MiB; one is kept whatever its size."""
 
 
-class PlaneArray:
+class PlaneArray(OnDemandArray):
     """A read-only array (leading…, z, y, x), with a last axis of 3 for colour.
 
     Indexing reads the planes it needs and gives what numpy would; single planes come as
@@ -53,8 +55,7 @@ class PlaneArray:
         *,
         colour: bool = False,
     ) -> None:
-        self._shape = tuple(int(length) for length in shape)
-        self._dtype: np.dtype[Any] = np.dtype(dtype)
+        super().__init__(shape, dtype)
         self._read, self._read_all = read, read_all
         self._plane_ndim = 3 if colour else 2
         if self.ndim <= self._plane_ndim:
@@ -65,64 +66,22 @@ class PlaneArray:
         self._lock = Lock()
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """Lengths of all axes."""
-        return self._shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The type of the values."""
-        return self._dtype
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return len(self._shape)
-
-    @property
-    def size(self) -> int:
-        """The number of values."""
-        return math.prod(self._shape)
-
-    @property
-    def nbytes(self) -> int:
-        """The bytes that all values would take."""
-        return self.size * self._dtype.itemsize
-
-    @property
     def _leading(self) -> tuple[int, ...]:
         return self._shape[: -self._plane_ndim]
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """Return the array itself: it is only read, and napari copies layers with their data."""
-        return self
-
-    def __len__(self) -> int:
-        return self._shape[0]
-
-    def __repr__(self) -> str:
-        return f"<PlaneArray shape={self._shape} dtype={self._dtype}>"
-
-    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:  # noqa: FBT001 - numpy's protocol
-        if copy is False:
-            message = "the planes have to be read into a new array"
-            raise ValueError(message)
+    def _full(self) -> Array:
         full = np.empty(self._shape, self._dtype)
         if self._read_all is None:
             self._gather(self._numbers.reshape(-1), (), full.reshape(-1, *self._plane_shape))
         else:
             self._read_all(full)
-        return full if dtype is None else full.astype(dtype, copy=False)
-
-    def astype(self, dtype: DTypeLike) -> Array:
-        """Return all values, read and converted."""
-        return self.__array__(dtype)
+        return full
 
     def __getitem__(self, key: Any) -> Array:
         parts = key if isinstance(key, tuple) else (key,)
         keys = self._per_axis(parts)
         if keys is None:
-            return np.asarray(self.__array__()[key])
+            return np.asarray(self._full()[key])
         if all(isinstance(part, int | slice) for part in keys):
             # Numpy checks the key and says the shape; a broadcast value takes no memory.
             shape = np.broadcast_to(np.zeros((), self._dtype), self._shape)[tuple(keys)].shape
@@ -167,7 +126,7 @@ class PlaneArray:
         """Return the chosen part of the planes, in the shape of their numbers."""
         whole = all(part == slice(None) for part in within)
         if whole and self._read_all is not None and np.array_equal(numbers, self._numbers):
-            return self.__array__()
+            return self._full()
         part = np.broadcast_to(np.zeros((), self._dtype), self._plane_shape)[within].shape
         out = np.empty((numbers.size, *part), self._dtype)
         self._gather(numbers.reshape(-1), within, out)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+
+from napari_dicom_markup.core.on_demand import Array, OnDemandArray
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-Array: TypeAlias = NDArray[Any]
+    from numpy.typing import DTypeLike
 
 
-class TileArray:
+class TileArray(OnDemandArray):
     """A read-only array (rows, columns), with a last axis of 3 for colour.
 
     Indexing reads the tiles that it needs and gives what numpy would; arrays as indices read
@@ -39,55 +39,11 @@ class TileArray:
         tile: tuple[int, int],
         read: Callable[[int, int], Array],
     ) -> None:
-        self._shape = tuple(int(length) for length in shape)
-        self._dtype: np.dtype[Any] = np.dtype(dtype)
+        super().__init__(shape, dtype)
         self._tile, self._read = tile, read
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Lengths of all axes."""
-        return self._shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The type of the values."""
-        return self._dtype
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return len(self._shape)
-
-    @property
-    def size(self) -> int:
-        """The number of values."""
-        return math.prod(self._shape)
-
-    @property
-    def nbytes(self) -> int:
-        """The bytes that all values would take."""
-        return self.size * self._dtype.itemsize
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """Return the array itself: it is only read, and napari copies layers with their data."""
-        return self
-
-    def __len__(self) -> int:
-        return self._shape[0]
-
-    def __repr__(self) -> str:
-        return f"<TileArray shape={self._shape} dtype={self._dtype}>"
-
-    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:  # noqa: FBT001 - numpy's protocol
-        if copy is False:
-            message = "the tiles have to be read into a new array"
-            raise ValueError(message)
-        full = self[...]
-        return full if dtype is None else full.astype(dtype, copy=False)
-
-    def astype(self, dtype: DTypeLike) -> Array:
-        """Return all values, read and converted."""
-        return self.__array__(dtype)
+    def _full(self) -> Array:
+        return self[...]
 
     def __getitem__(self, key: Any) -> Array:
         parts = key if isinstance(key, tuple) else (key,)
