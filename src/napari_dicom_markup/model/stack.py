@@ -134,9 +134,10 @@ class Counter:
 
 @dataclass(frozen=True, slots=True)
 class Acquisition:
-    """What tells images at one position apart; times in seconds of the day, echo times in ms.
+    """What tells images at one position apart; times in seconds, of the day or since day 1.
 
-    ``frame_time`` is in seconds since the first frame of its object. ``component`` is
+    Echo times are in ms. ``frame_time`` is in seconds since the first frame of its object,
+    ``frame_moment`` in seconds on a clock that all objects of a series share. ``component`` is
     ComplexImageComponent (PS3.3 C.8.13.3.1.2), ``counters`` whatever else an object counts its
     frames by (the vectors of NM, dimension indices), in the order that it states.
     ``temporal_positions`` is NumberOfTemporalPositions.
@@ -157,6 +158,7 @@ class Acquisition:
     stack_id: str = ""
     counters: tuple[Counter, ...] = ()
     temporal_positions: int | None = None
+    frame_moment: float | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

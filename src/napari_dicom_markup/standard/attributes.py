@@ -39,6 +39,8 @@ ATTRIBUTES = (
     Attribute("ImageType", 0x0008_0008, "CS"),
     Attribute("SOPClassUID", 0x0008_0016, "UI"),
     Attribute("SOPInstanceUID", 0x0008_0018, "UI"),
+    Attribute("AcquisitionDate", 0x0008_0022, "DA"),
+    Attribute("ContentDate", 0x0008_0023, "DA"),
     Attribute("AcquisitionTime", 0x0008_0032, "TM"),
     Attribute("ContentTime", 0x0008_0033, "TM"),
     Attribute("Modality", 0x0008_0060, "CS"),

@@ -152,7 +152,7 @@ def test_the_order_of_frames_never_changes_stacks_with_holes_and_no_names(data):
 
 SINGLE = {
     **{name: (keyword, values) for name, (keyword, values, _) in PARTS.items()},
-    "frame time": ("frame_time", (0.0, 0.5, 1.0)),
+    "frame time": ("frame_moment", (0.0, 0.5, 1.0)),
     "acquisition time": ("acquisition_time", (100.0, 102.0, 104.0)),
     "content time": ("content_time", (100.0, 102.0, 104.0)),
     "counter": (
@@ -183,7 +183,7 @@ def test_an_interrupted_last_volume_is_kept_apart_whatever_tells_volumes_apart(n
     assert {frame.sop_instance_uid[-2:] for frame in stacks[1].frames} == {".2"}
 
 
-@pytest.mark.parametrize("keyword", ["acquisition_time", "content_time", "frame_time"])
+@pytest.mark.parametrize("keyword", ["acquisition_time", "content_time", "frame_moment"])
 def test_an_interrupted_last_volume_is_kept_apart_by_times_that_rise_from_slice_to_slice(keyword):
     """Volumes one behind the other in time are told apart by it: none begins before the last."""
     images = [

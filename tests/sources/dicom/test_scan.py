@@ -138,7 +138,7 @@ def test_a_report_without_a_series_is_a_dicom_leftover(tmp_path):
     body = element(0x00020010, "UI", b"1.2.840.10008.1.2.1")
     body += element(0x00080016, "UI", b"1.2.840.10008.5.1.4.1.1.88.11")
     (tmp_path / "a").write_bytes(bytes(128) + b"DICM" + body)
-    assert reason(tmp_path) == (True, "DICOM of no series")
+    assert reason(tmp_path) == (True, "structured report: no image, and of no series")
 
 
 def test_an_image_without_a_series_can_still_be_opened(tmp_path):

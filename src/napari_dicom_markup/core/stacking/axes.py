@@ -58,11 +58,17 @@ NAMED = (
     Part("b", "s/mm²", _diffusion, rest="direction"),
     Part("trigger", "ms", lambda a: _number(a.trigger_time), is_time=True),
     Part("acquisition", "", lambda a: _number(a.number)),
-    Part("t", "s", lambda a: _number(a.frame_time), is_time=True),
 )
 """Attributes that name volumes, those first that say most about the physics."""
 
+OWN_TIME = Part("t", "s", lambda a: _number(a.frame_time), is_time=True)
+"""Time since the first frame of the own object: other objects' start again."""
+
+OBJECT = Part("volume", "", lambda a: _number(a.instance_number))
+"""The objects themselves, where each is a volume."""
+
 TIMES_OF_DAY = (
+    Part("t", "s", lambda a: _number(a.frame_moment), is_time=True, is_time_of_day=True),
     Part("t", "s", lambda a: _number(a.acquisition_time), is_time=True, is_time_of_day=True),
     Part("t", "s", lambda a: _number(a.content_time), is_time=True, is_time_of_day=True),
 )
@@ -94,15 +100,14 @@ def product_axes(
     if len(parts) == 1:
         values = [[key for (key,) in keys]]
     if len(keys) == math.prod(map(len, values)):
-        whole = volumes if len(parts) == 1 else ()
         axes = (
             LeadingAxis(
                 part.axis,
                 part.unit,
                 tuple(key[0] for key in own),
-                _rest(part, own) + beside(whole, *parts),
+                _rest(part, own) + beside(_along(n, own, keys, volumes), *parts),
             )
-            for part, own in zip(parts, values, strict=True)
+            for n, (part, own) in enumerate(zip(parts, values, strict=True))
         )
         return tuple(map(_in_seconds, axes))
     first = [key[0] for key in keys]
@@ -115,9 +120,21 @@ def product_axes(
     return (LeadingAxis(parts[0].axis, parts[0].unit, numbers, _rest(parts[0], first) + others),)
 
 
+def _along(
+    n: int, own: Sequence[Key], keys: Sequence[tuple[Key, ...]], volumes: Volumes
+) -> list[list[Frame]]:
+    """Return for each value of part ``n`` the frames of all volumes that have it."""
+    if not volumes:
+        return []
+    frames: dict[Key, list[Frame]] = {key: [] for key in own}
+    for key, volume in zip(keys, volumes, strict=True):
+        frames[key[n]] += volume
+    return list(frames.values())
+
+
 def _in_seconds(axis: LeadingAxis) -> LeadingAxis:
     """Return an axis that counts volumes in time as seconds, where these are known."""
-    counts = {"t": "temporal position", "acquisition": "acquisition"}
+    counts = {"t": "temporal position", "acquisition": "acquisition", OBJECT.axis: OBJECT.axis}
     times = [one for one in axis.coordinates if (one.name, one.unit) == ("t", "s")]
     if axis.unit or axis.name not in counts or not times:
         return axis
@@ -142,7 +159,9 @@ def beside(volumes: Volumes, *used: Part) -> tuple[Coordinate, ...]:
     if not volumes:
         return ()
     known = {(part.axis, part.unit) for part in used}
-    parts = (*NAMED, *counter_parts(volumes[0][0]), *TIMES_OF_DAY)
+    objects = {id(frame.instance) for volume in volumes for frame in volume}
+    own = (OWN_TIME,) if len(objects) == 1 else ()
+    parts = (*NAMED, *own, *counter_parts(volumes[0][0]), *TIMES_OF_DAY)
     found = (_coordinate(volumes, part) for part in parts if (part.axis, part.unit) not in known)
     unique: dict[str, Coordinate] = {}
     for coordinate in found:
@@ -191,7 +210,7 @@ def flat_axes(frames: Sequence[Frame]) -> tuple[LeadingAxis, ...]:
     stated = [time for time in times if time is not None]
     volumes = [(frame,) for frame in frames]
     if len(stated) == len(times) and stated == sorted(set(stated)):
-        return (LeadingAxis("t", "s", tuple(stated), beside(volumes, NAMED[-1])),)
+        return (LeadingAxis("t", "s", tuple(stated), beside(volumes, OWN_TIME)),)
     numbers = tuple(float(k) for k in range(len(frames)))
     return (LeadingAxis("frame", "", numbers, beside(volumes)),)
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from napari_dicom_markup.core.stacking.axes import (
     NAMED,
+    OBJECT,
+    OWN_TIME,
     TIMES_OF_DAY,
     Key,
     Part,
@@ -18,6 +20,7 @@ from napari_dicom_markup.core.stacking.axes import (
     flat_axes,
     product_axes,
 )
+from napari_dicom_markup.core.stacking.turns import volumes_in_turn
 from napari_dicom_markup.model.stack import LeadingAxis
 
 if TYPE_CHECKING:
@@ -90,17 +93,46 @@ def _candidates(planes: Planes) -> Iterator[_Candidate]:
     attributes that differ within a plane, and that all frames state, are tried.
     """
     telling: list[tuple[Part, Column]] = []
-    for part in (*NAMED, *counter_parts(planes[0][0])):
+    objects = {id(frame.instance) for plane in planes for frame in plane}
+    own = (OWN_TIME,) if len(objects) == 1 else ()
+    for part in (*NAMED, *own, *counter_parts(planes[0][0])):
         column = _column(planes, part)
         if column is not None and any(len(set(keys)) > 1 for keys in column):
             telling.append((part, column))
     for count in range(1, MOST_TOGETHER + 1):
         for group in combinations(telling[:MOST_TRIED], count):
             yield from _separating(group)
+    yield from _objects(planes)
     for time in TIMES_OF_DAY:
         column = _column(planes, time)
         if column is not None:
             yield from _separating(((time, column),))
+
+
+def _objects(planes: Planes) -> Iterator[_Candidate]:
+    """Yield the objects as a candidate, where each has several slices and is one volume."""
+    frames = [frame for plane in planes for frame in plane]
+    if all(frame.pixels.frames == 1 and frame.tile is None for frame in frames):
+        return
+    first: dict[int, tuple[float, ...]] = {}
+    for frame in frames:
+        first[id(frame.instance)] = min(first.get(id(frame.instance), _LATE), _begins(frame))
+    number = {one: (float(n),) for n, one in enumerate(sorted(first, key=lambda i: first[i]))}
+    keys: list[list[tuple[Key, ...]]]
+    keys = [[(number[id(frame.instance)],) for frame in plane] for plane in planes]
+    if len(number) > 1 and all(len(set(plane)) == len(plane) for plane in keys):
+        yield _Candidate((OBJECT,), keys)
+
+
+_LATE = (float("inf"),)
+
+
+def _begins(frame: Frame) -> tuple[float, ...]:
+    """Return when an object's frame was taken, or else its object's number."""
+    one = frame.acquisition
+    times = (one.frame_moment, one.acquisition_time, one.content_time)
+    number = float("inf") if one.instance_number is None else float(one.instance_number)
+    return (next((time for time in times if time is not None), float("inf")), number)
 
 
 def _column(planes: Planes, part: Part) -> Column | None:
@@ -152,10 +184,11 @@ def _are_most(sizes: Collection[int], least: float) -> bool:
 
 
 def _fold_in_turn(planes: Planes, candidate: _Candidate) -> list[Folded] | None:
-    """Fold by times where volumes were taken one after the other: a plane's next image begins one.
+    """Fold by times where volumes were taken one after the other, each in the same slice order.
 
-    Most lack less than a quarter of the slices, or the time is no sign of volumes: other scans
-    take all times of one slice before the next slice's.
+    A volume begins where the order goes back. Most lack less than a quarter of the slices, or
+    the time is no sign of volumes: other scans take all times of one slice before the next
+    slice's.
     """
     if not _is_time(candidate):
         return None
@@ -164,13 +197,20 @@ def _fold_in_turn(planes: Planes, candidate: _Candidate) -> list[Folded] | None:
         for place, (plane, keys) in enumerate(zip(planes, candidate.keys, strict=True))
         for frame, key in zip(plane, keys, strict=True)
     ]
+    timed.sort(key=itemgetter(0, 1))
+    volume_of = volumes_in_turn(
+        [place for _, place, _ in timed],
+        [time for time, _, _ in timed],
+        [frame.acquisition.instance_number for _, _, frame in timed],
+    )
+    if volume_of is None:
+        return None
+    runs: list[dict[int, Frame]] = [{} for _ in range(max(volume_of) + 1)]
     starts: list[float] = []
-    runs: list[dict[int, Frame]] = []
-    for time, place, frame in sorted(timed, key=itemgetter(0, 1)):
-        if not runs or place in runs[-1]:
-            runs.append({})
+    for volume, (time, place, frame) in zip(volume_of, timed, strict=True):
+        if not runs[volume]:
             starts.append(time)
-        runs[-1][place] = frame
+        runs[volume][place] = frame
     if not _are_most(list(map(len, runs)), 0.75 * len(planes) - 0.5):
         return None
     since = starts[0] if candidate.parts[0].is_time_of_day else 0.0

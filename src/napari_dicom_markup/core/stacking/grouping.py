@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_dicom_markup.core.stacking.folding import REPEAT, Folded, fold, fold_without_plane, rank
 from napari_dicom_markup.core.stacking.measuring import measure
+from napari_dicom_markup.core.stacking.midnight import times_going_on
+from napari_dicom_markup.core.stacking.moving import separate_volumes
 from napari_dicom_markup.core.stacking.ordering import order_by_position
 from napari_dicom_markup.core.stacking.partition import group_by, has_patient_plane, partition
-from napari_dicom_markup.core.stacking.reporting import report
+from napari_dicom_markup.core.stacking.reporting import report, report_moves
 from napari_dicom_markup.core.stacking.siding import split_sides
 from napari_dicom_markup.model.geometry import GeometryReport, ReportKind
 from napari_dicom_markup.model.stack import Frame, Leftover, Scan, Series, Stack
@@ -53,7 +56,8 @@ def _stack_series(uid: str, entries: Sequence[Frame | Leftover]) -> Series:
 
 def stack_frames(frames: Iterable[Frame]) -> tuple[tuple[Stack, ...], tuple[Leftover, ...]]:
     """Order the frames of one series into stacks; leftovers hold an instance a second time."""
-    ordered = sorted(frames, key=lambda f: (f.sop_instance_uid, f.file.relative, f.number))
+    going_on = times_going_on(frames)
+    ordered = sorted(going_on, key=lambda f: (f.sop_instance_uid, f.file.relative, f.number))
     kept, repeated = _split_duplicates(ordered)
     folded = [one for part in partition(kept) for one in _fold_part(part)]
     folded.sort(key=_first_number)
@@ -81,8 +85,12 @@ def _split_duplicates(ordered: Sequence[Frame]) -> tuple[list[Frame], list[Lefto
 def _fold_part(part: Sequence[Frame]) -> list[Folded]:
     if not has_patient_plane(part[0]):
         return fold_without_plane(part)
-    planes = order_by_position(part)
-    return [folded for side in split_sides(planes) for folded in fold(side)]
+    groups = separate_volumes(order_by_position(part))
+    folded = [one for planes in groups for side in split_sides(planes) for one in fold(side)]
+    if len(groups) == 1:
+        return folded
+    why = "its slices lie between those of the other volumes"
+    return [replace(one, incomplete=one.incomplete or why) for one in folded]
 
 
 def _first_number(folded: Folded) -> tuple[float, str, int]:
@@ -92,10 +100,10 @@ def _first_number(folded: Folded) -> tuple[float, str, int]:
 def _build(index: int, folded: Folded) -> Stack:
     slices = folded.volumes[0]
     geometry = measure(slices)
-    reports = report(geometry, slices)
+    reports = [*report(geometry, slices), *report_moves(geometry, folded.volumes)]
     if folded.incomplete:
         files = tuple(dict.fromkeys(f.file.relative for f in slices))
-        text = f"incomplete volume, kept apart: {folded.incomplete}"
+        text = f"a volume kept apart: {folded.incomplete}"
         reports.append(GeometryReport(ReportKind.INCOMPLETE, text, files))
     if any(axis.name == REPEAT for axis in folded.leading):
         count = len(folded.volumes)

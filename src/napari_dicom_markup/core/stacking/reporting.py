@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 TILT_TOLERANCE_DEGREES = 0.1
 """A stack whose slices shift by less is not tilted: positions are written with few decimals."""
 
+MOVE_TOLERANCE = 0.005
+"""Volumes whose slices move by a smaller share of the step count as lying at one place."""
+
 _POSITIONS_SAID = 8
 """Positions of missing slices that a text holds; the report has all of them."""
 
@@ -52,7 +55,7 @@ def report(geometry: StackGeometry, slices: Sequence[Frame]) -> list[GeometryRep
 
 
 def _report_flat(geometry: StackGeometry, frame: Frame) -> list[GeometryReport]:
-    if frame.position is not None and frame.grid.orientation is not None:
+    if frame.position is not None or frame.grid.orientation is not None:
         text = (
             "PixelSpacing or the plane's position or orientation is missing or not valid: "
             "no patient geometry"
@@ -65,6 +68,21 @@ def _report_flat(geometry: StackGeometry, frame: Frame) -> list[GeometryReport]:
         text = f"in-plane spacing is {geometry.spacing_source}"
         return [GeometryReport(ReportKind.SPACING, text)]
     return []
+
+
+def report_moves(
+    geometry: StackGeometry, volumes: Sequence[Sequence[Frame]]
+) -> list[GeometryReport]:
+    """Return how far the slices of further volumes lie beside those of the first."""
+    if geometry.patient is None or len(volumes) < 2:
+        return []
+    positions = np.array([[f.position for f in volume] for volume in volumes], dtype=np.float64)
+    most = float(np.abs((positions - positions[0]) @ geometry.patient.normal).max())
+    if most <= MOVE_TOLERANCE * geometry.spacing[0]:
+        return []
+    text = f"slices of other volumes lie up to {most:.3g} mm beside the first volume's, along the "
+    text += "normal: all are shown where those of the first lie"
+    return [GeometryReport(ReportKind.SHIFT, text)]
 
 
 def _report_gaps(steps: Steps, first: float, slices: Sequence[Frame]) -> list[GeometryReport]:

@@ -9,6 +9,7 @@ from napari_dicom_markup.sources.dicom.raw_values import (
     Key,
     Raw,
     Shared,
+    as_day,
     as_floats,
     as_integer,
     as_number,
@@ -27,9 +28,10 @@ if TYPE_CHECKING:
 
 _ACQUISITION = picker(
     "ImageType", "AcquisitionNumber", "InstanceNumber", "TemporalPositionIdentifier", "EchoTime",
-    "TriggerTime", "AcquisitionTime", "ContentTime", "NominalPercentageOfCardiacPhase",
-    "NumberOfTemporalPositions",
+    "TriggerTime", "NominalPercentageOfCardiacPhase", "NumberOfTemporalPositions",
 )  # fmt: skip
+_ACQUIRED = picker("AcquisitionDate", "AcquisitionTime")
+_CONTENT = picker("ContentDate", "ContentTime")
 _COMPONENT = picker("ComplexImageComponent", "GeParametersCreator", "GeImageComponent")
 _DIFFUSION = picker(
     "DiffusionBValue", "DiffusionGradientOrientation", "SiemensMrCreator", "SiemensBValue",
@@ -42,7 +44,7 @@ _DIFFUSION = picker(
 def read_acquisition(raw: Sequence[Raw], shared: Shared) -> Acquisition:
     """Return what a header's raw values say of the acquisition."""
     key = _ACQUISITION(raw)
-    image_type, number, instance, temporal, echo, trigger, acquired, content, *more = key
+    image_type, number, instance, temporal, echo, trigger, cardiac, positions = key
     b_value, direction = shared.part(_diffusion, _DIFFUSION(raw))
     return Acquisition(
         shared.part(_image_type, image_type),
@@ -52,13 +54,22 @@ def read_acquisition(raw: Sequence[Raw], shared: Shared) -> Acquisition:
         shared.part(as_number, echo),
         b_value,
         shared.part(as_number, trigger),
-        shared.part(as_seconds, acquired),
-        shared.part(as_seconds, content),
+        shared.part(_moment, _ACQUIRED(raw)),
+        shared.part(_moment, _CONTENT(raw)),
         b_direction=direction,
         component=shared.part(_component, _COMPONENT(raw)),
-        counters=shared.part(_cardiac_phase, more[0]),
-        temporal_positions=shared.part(as_integer, more[1]),
+        counters=shared.part(_cardiac_phase, cardiac),
+        temporal_positions=shared.part(as_integer, positions),
     )
+
+
+_SECONDS_A_DAY = 86_400
+
+
+def _moment(key: Key) -> float | None:
+    """Return a time in seconds of the day, since day 1 where its date is stated too."""
+    day, seconds = as_day(key[0]), as_seconds(key[1])
+    return seconds if day is None or seconds is None else day * _SECONDS_A_DAY + seconds
 
 
 def _cardiac_phase(raw: Raw) -> tuple[Counter, ...]:

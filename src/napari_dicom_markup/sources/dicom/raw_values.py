@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import struct
+from datetime import date
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
@@ -79,6 +80,21 @@ def as_floats(raw: Raw, code: str) -> tuple[float, ...]:
 def first_of(values: tuple[float, ...]) -> float | None:
     """Return the first of some numbers, None of none."""
     return values[0] if values else None
+
+
+_DATE = re.compile(rb"(\d{4})\.?(\d\d)\.?(\d\d)")
+
+
+def as_day(raw: Raw) -> int | None:
+    """Return a DA (PS3.5 6.2, and its old form with points) as a number of days."""
+    match = _DATE.fullmatch((raw or b"").split(b"\\", 1)[0].strip(b" \0"))
+    if match is None:
+        return None
+    year, month, day = map(int, match.groups())
+    try:
+        return date(year, month, day).toordinal()
+    except ValueError:
+        return None
 
 
 _TIME = re.compile(rb"(\d\d)(?::?(\d\d)(?::?(\d\d(?:\.\d{0,6})?))?)?")
