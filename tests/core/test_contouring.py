@@ -13,10 +13,16 @@ from hypothesis import strategies as st
 from tests.data import CORPUS, needs_corpus
 
 from napari_dicom_markup.core.contouring import (
+    Bond,
+    Hold,
+    Reference,
     filling,
+    holds,
     labelling,
     nesting,
+    part_of,
     rasterize,
+    reference_of,
     refers_to,
     shares_frame,
     to_polygons,
@@ -575,6 +581,44 @@ def test_the_nearest_reference_decides_which_stack_is_meant(references, refers, 
     one = structures(**{name: frozenset(uids) for name, uids in references.items()})
     assert refers_to(one, stack) is refers
     assert shares_frame(one, stack) is shares
+
+
+@pytest.mark.parametrize(
+    ("references", "wanted"),
+    [
+        ({"image_uids": {"1.2.3.1", "1.2.3.2", "8.8"}}, Reference(Bond.IMAGES, 2)),
+        ({"image_uids": {"8.8"}, "series_uids": {"1.2.3"}}, Reference(Bond.SERIES)),
+        ({"image_uids": {"8.8"}, "frame_of_reference_uids": {FRAME}}, Reference(Bond(1))),
+        ({}, Reference(Bond.NONE)),
+    ],
+    ids=["images", "series", "frame", "nothing"],
+)
+def test_a_tie_counts_the_images_that_are_named(references, wanted):
+    one = structures(**{name: frozenset(uids) for name, uids in references.items()})
+    assert reference_of(one, make_stack()) == wanted
+
+
+def test_a_stack_holds_contours_on_its_slices_and_in_its_image():
+    stack = make_stack()
+    square = box(2, 2, 9, 9)
+    held = [contour(stack, 1, square), contour(stack, 1, square, off_mm=0.5)]
+    beside = contour(stack, 1, box(2, 40, 9, 50))
+    between = contour(stack, 1, square, off_mm=1.0)
+    elsewhere = Roi(2, frame_of_reference_uid="1.1", contours=tuple(held))
+    found = holds(structures([*held, beside, between], elsewhere), stack)
+    assert found.tolist() == [Hold.ON, Hold.NEAR, *[Hold.NOT] * 4]
+    nowhere = replace(stack, geometry=replace(stack.geometry, patient=None))
+    assert holds(structures(held), nowhere).tolist() == [Hold.NOT] * 2
+
+
+def test_a_part_keeps_every_roi_so_that_label_values_stay():
+    stack = make_stack()
+    lower, upper = contour(stack, 0, box(2, 2, 9, 9)), contour(stack, 2, box(2, 2, 9, 9))
+    whole = structures([lower], [lower, upper])
+    part = part_of(whole, np.array([False, False, True]))
+    assert [roi.contours for roi in part.rois] == [(), (upper,)]
+    (labels,) = rasterize(part, stack).labels
+    assert np.unique(labels.data[2]).tolist() == [0, 2]
 
 
 @needs_corpus

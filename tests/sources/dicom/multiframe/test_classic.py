@@ -123,6 +123,17 @@ def test_absolute_offsets_of_an_axial_dose_grid_are_z(steps, sign):
     assert {f.position[:2] for f in frames} == {(-50.0, -60.0)}
 
 
+def test_absolute_offsets_of_a_prone_dose_grid_are_simpleitks(tmp_path):
+    sitk = pytest.importorskip("SimpleITK")
+    prone = [-1.0, 0.0, 0.0, 0.0, -1.0, 0.0]
+    data_set = build.rt_dose([70.0, 72.0, 74.0, 76.0], orientation=prone)
+    path = tmp_path / "a.dcm"
+    frames = describe_frames(build.instance_in(build.written(data_set), path))
+    image = sitk.ReadImage(str(path))
+    theirs = [image.TransformIndexToPhysicalPoint((0, 0, n)) for n in range(4)]
+    np.testing.assert_allclose([f.position for f in frames], theirs, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("offsets", "orientation"),
     [

@@ -44,8 +44,11 @@ def describe_frames(instance: Instance, raw: bytes | memoryview | None = None) -
     - A frame has no position where the object states none for it: a top-level position is that
       of a single frame, and of all frames of a cine run (FrameTime, FrameTimeVector).
     - Real World Value Mappings replace a rescale without meaning (RescaleType US, UNSPECIFIED or
-      none) and one that changes nothing; those by table leave the stored values.
-    - Counters are what differs between frames and tells apart what their places do not.
+      none) and one that changes nothing; those by table leave the stored values. One that maps
+      only some of the values that can be stored keeps its range (``measured``).
+    - Counters are what differs between frames and tells apart what their places do not, and
+      physical numbers of functional groups that all frames share: other objects may differ.
+    - The parts of a concatenation have instance numbers in their order.
 
     Raises
     ------

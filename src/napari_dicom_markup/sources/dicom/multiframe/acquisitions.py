@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_dicom_markup.model.stack import Acquisition
 from napari_dicom_markup.sources.dicom.multiframe.attributes import FRAME_TYPES
 from napari_dicom_markup.sources.dicom.multiframe.counters import counters
 from napari_dicom_markup.sources.dicom.multiframe.groups import UNASSIGNED
-from napari_dicom_markup.sources.dicom.multiframe.times import frame_times
+from napari_dicom_markup.sources.dicom.multiframe.times import frame_moments, frame_times
 from napari_dicom_markup.sources.dicom.multiframe.values import (
     double,
     doubles,
@@ -48,18 +49,21 @@ class _Row(NamedTuple):
     b_direction: Vector | None
     component: str
     stack_id: str
+    moment: float | None
 
 
 def acquisitions(instance: Instance, groups: Groups, places: Sequence[Place]) -> list[Acquisition]:
     """Return each frame's acquisition; what its groups lack is what the top level says."""
-    types, components = _frame_types(instance.acquisition, groups)
+    top = replace(instance.acquisition, instance_number=_instance_number(instance, groups))
+    types, components = _frame_types(top, groups)
     rows = zip(
         types,
-        *_numbers(instance.acquisition, groups),
-        frame_times(groups),
-        _directions(instance.acquisition, groups),
+        *_numbers(top, groups),
+        frame_times(instance.modality, groups, places),
+        _directions(top, groups),
         components,
         groups.column(text, _CONTENT, "StackID"),
+        frame_moments(groups, places),
         strict=True,
     )
     plain = [_Row(*row) for row in rows]
@@ -84,7 +88,26 @@ def _said(place: Place, row: _Row) -> tuple[Hashable, ...]:
 
 
 def _acquisition(row: tuple[_Row, tuple[Counter, ...]]) -> Acquisition:
-    return Acquisition(*row[0], row[1])
+    said, counted = row
+    return Acquisition(*said[:-1], counted, frame_moment=said.moment)
+
+
+_PARTS = 1 << 16
+"""A concatenation has fewer parts: the 16 bits of InConcatenationNumber."""
+
+
+def _instance_number(instance: Instance, groups: Groups) -> int | None:
+    """Return a number in whose order a series' objects come.
+
+    The parts of a concatenation (PS3.3 C.7.6.16.2.2.4) have one InstanceNumber: they come in the
+    order of InConcatenationNumber. Those of the concatenation with number 1 are 1, 2…
+    """
+    number = instance.acquisition.instance_number
+    part = short(groups.top.values.get("InConcatenationNumber"))
+    whole = 1 if number is None else number
+    if part is None or abs(whole) > _PARTS**2 or not groups.top.values.get("ConcatenationUID"):
+        return number
+    return (whole - 1) * _PARTS + part
 
 
 _SOURCES: tuple[tuple[str, tuple[tuple[Callable[[Raw], float | None], str, str], ...]], ...] = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 _TABLE = """
+0008002A DT AcquisitionDateTime
 00080032 TM AcquisitionTime
 00080033 TM ContentTime
 00080100 SH CodeValue
@@ -68,6 +69,8 @@ _TABLE = """
 00209153 FD NominalCardiacTriggerDelayTime
 00209156 US FrameAcquisitionNumber
 00209157 UL DimensionIndexValues
+00209161 UI ConcatenationUID
+00209162 US InConcatenationNumber
 00209165 AT DimensionIndexPointer
 00209170 SQ UnassignedSharedConvertedAttributesSequence
 00209171 SQ UnassignedPerFrameConvertedAttributesSequence
@@ -100,6 +103,10 @@ _TABLE = """
 004008EA SQ MeasurementUnitsCodeSequence
 00409092 SQ ParametricMapFrameTypeSequence
 00409096 SQ RealWorldValueMappingSequence
+00409211 US RealWorldValueLastValueMapped
+00409213 FD DoubleFloatRealWorldValueLastValueMapped
+00409214 FD DoubleFloatRealWorldValueFirstValueMapped
+00409216 US RealWorldValueFirstValueMapped
 00409224 FD RealWorldValueIntercept
 00409225 FD RealWorldValueSlope
 00480116 SQ ConfocalMicroscopyImageFrameTypeSequence

@@ -54,11 +54,14 @@ def counters(groups: Groups, said: Sequence[tuple[Hashable, ...]]) -> list[tuple
     """Return each frame's counters: what differs, and is not told by what is ``said`` already.
 
     ``said`` has a tuple a frame, its position and stack at both ends. A physical number goes
-    that is the same for all frames of a place; a dimension index (PS3.3 C.7.6.17) goes that all
+    that differs only from place to place; one that all frames share stays, for other objects of
+    the series may have another. Words go where they are the same for all frames of a place: their
+    order means nothing beside other objects. A dimension index (PS3.3 C.7.6.17) goes that all
     of the rest tells.
     """
     places = [(one[0], one[-1]) for one in said]
-    kept = [row for row in _physical(groups) if _adds(places, row[1])]
+    kept = [row for row in _numbers(groups) if len(set(row[1])) == 1 or _adds(places, row[1])]
+    kept += [row for row in _terms(groups) if _adds(places, row[1])]
     known = list(zip(said, *(values for _, values in kept), strict=True))
     for number, values in _dimensions(groups):
         if _adds(known, values):
@@ -82,13 +85,17 @@ def _adds(known: Sequence[Hashable], values: Sequence[float]) -> bool:
     )
 
 
-def _physical(groups: Groups) -> Iterator[tuple[tuple[str, str], list[float]]]:
-    """Yield name, unit and values of the numbers and terms that all frames have."""
+def _numbers(groups: Groups) -> Iterator[tuple[tuple[str, str], list[float]]]:
+    """Yield name, unit and values of the numbers that all frames have."""
     for name, unit, parse, sequence, keyword in _NUMBERS:
         if groups.has(sequence):
             numbers = [n for n in groups.column(parse, sequence, keyword) if n is not None]
             if len(numbers) == len(groups.each):
                 yield (name, unit), numbers
+
+
+def _terms(groups: Groups) -> Iterator[tuple[tuple[str, str], list[float]]]:
+    """Yield name, unit and values of the words that all frames have."""
     for name, sequence, keyword in _TERMS:
         if groups.has(sequence):
             terms = groups.column(text, sequence, keyword)

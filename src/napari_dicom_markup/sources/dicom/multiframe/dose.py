@@ -15,16 +15,17 @@ if TYPE_CHECKING:
 _SAME_PLACE_MM = 1e-3
 """An absolute vector begins at the z of ImagePositionPatient, as far as both are rounded."""
 
-_AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+_TRANSVERSE = ((1.0, 0.0, 0.0, 0.0, 1.0, 0.0), (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0))
+"""Planes whose axes are parallel to x and y, stacked along z: supine and prone."""
 
 
 def dose_frames(instance: Instance, pixels: PixelFormat, header: Item) -> tuple[Frame, ...]:
     """Return the planes of a dose grid, placed by GridFrameOffsetVector (PS3.3 C.8.8.3.2).
 
     A vector that begins with 0 is relative to ImagePositionPatient, along row × column; in a
-    grid of axial planes (rows along x, columns along y) one that begins with its z holds absolute
-    coordinates. Without a vector, with one of another length, or one that is neither, the planes
-    of a grid of several have no position.
+    grid of transverse planes (rows parallel to x, columns to y) one that begins with its z holds
+    absolute coordinates. Without a vector, with one of another length, or one that is neither,
+    the planes of a grid of several have no position.
     """
     offsets = _offsets(instance, decimals(header.values.get("GridFrameOffsetVector")))
     if pixels.frames == 1:
@@ -51,7 +52,7 @@ def _offsets(instance: Instance, vector: tuple[float, ...]) -> tuple[float | Non
         return None
     if vector[0] == 0:
         return vector
-    if instance.position is None or not _is_axial(instance.grid.orientation):
+    if instance.position is None or not _is_transverse(instance.grid.orientation):
         return None
     z = instance.position[2]
     if abs(vector[0] - z) > _SAME_PLACE_MM:
@@ -59,7 +60,7 @@ def _offsets(instance: Instance, vector: tuple[float, ...]) -> tuple[float | Non
     return tuple(offset - z for offset in vector)
 
 
-def _is_axial(orientation: tuple[float, ...] | None) -> bool:
-    return orientation is not None and all(
-        abs(a - b) < 1e-4 for a, b in zip(orientation, _AXIAL, strict=True)
+def _is_transverse(orientation: tuple[float, ...] | None) -> bool:
+    return orientation is not None and any(
+        all(abs(a - b) < 1e-4 for a, b in zip(orientation, one, strict=True)) for one in _TRANSVERSE
     )

@@ -11,12 +11,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from napari_dicom_markup.model.stack import VoiFunction, Window
+from napari_dicom_markup.model.voi import RealWorld
 from napari_dicom_markup.sources.dicom.multiframe.values import decimals, double, text, words
-from napari_dicom_markup.sources.dicom.raw_values import as_number
+from napari_dicom_markup.sources.dicom.raw_values import as_number, as_word
 from napari_dicom_markup.standard.units import known_unit, readable_unit
 
 if TYPE_CHECKING:
-    from napari_dicom_markup.model.stack import Instance, ValueMapping
+    from napari_dicom_markup.model.stack import Instance, PixelFormat, ValueMapping
     from napari_dicom_markup.sources.dicom.multiframe.groups import Groups
     from napari_dicom_markup.sources.dicom.multiframe.header import Item
     from napari_dicom_markup.sources.dicom.raw_values import Raw
@@ -27,12 +28,16 @@ _UNSPECIFIED = frozenset({"", "US", "UNSPECIFIED"})
 
 
 class _Scale(NamedTuple):
-    """A linear mapping, with its unit; ``meant`` says that this is what the values are."""
+    """A linear mapping, with its unit; ``meant`` says that this is what the values are.
+
+    ``ends`` are the least and greatest stored value that it maps, None where it maps all.
+    """
 
     slope: float
     intercept: float
     unit: str
     meant: bool = True
+    ends: tuple[float, float] | None = None
 
 
 def mappings(instance: Instance, groups: Groups) -> list[ValueMapping]:
@@ -42,7 +47,7 @@ def mappings(instance: Instance, groups: Groups) -> list[ValueMapping]:
             groups.raw(_TRANSFORMATION, keyword)
             for keyword in ("RescaleSlope", "RescaleIntercept", "RescaleType")
         ),
-        map(_real_world, _real_world_items(groups)),
+        (_real_world(instance, items) for items in _real_world_items(groups)),
         strict=True,
     )
     windows = zip(
@@ -86,6 +91,10 @@ def _mapping(
         chosen = real
         moved = [_moved(window, own, real) for window in shown]
         shown = tuple(one for one in moved if math.isfinite(one.center + one.width))
+    if chosen.ends is not None:
+        measured = RealWorld(*chosen.ends, chosen.slope, chosen.intercept, unit=chosen.unit)
+        plain = replace(instance.values, slope=1.0, intercept=0.0, windows=shown)
+        return replace(plain, unit=chosen.unit, measured=measured)
     return replace(
         instance.values,
         slope=chosen.slope,
@@ -123,16 +132,16 @@ def _real_world_items(groups: Groups) -> list[tuple[Item, ...]]:
     return [items or top for items in groups.nested(name)]
 
 
-def _real_world(items: tuple[Item, ...]) -> _Scale | None:
+def _real_world(instance: Instance, items: tuple[Item, ...]) -> _Scale | None:
     """Return the linear mapping to the first unit; None if tables or several lines make it."""
-    scales = [scale for scale in map(_linear, items) if scale is not None]
+    scales = [scale for item in items if (scale := _linear(instance, item)) is not None]
     if not scales:
         return None
     same_unit = {scale for scale in scales if scale.unit == scales[0].unit}
     return scales[0] if len(same_unit) == 1 else None
 
 
-def _linear(item: Item) -> _Scale | None:
+def _linear(instance: Instance, item: Item) -> _Scale | None:
     slope = double(item.values.get("RealWorldValueSlope"))
     intercept = double(item.values.get("RealWorldValueIntercept"))
     if not slope or intercept is None:
@@ -140,4 +149,39 @@ def _linear(item: Item) -> _Scale | None:
     code = item.only("MeasurementUnitsCodeSequence").values
     unit = known_unit(text(code.get("CodeValue")))
     is_unit = text(code.get("CodingSchemeDesignator")) == "UCUM" and unit != "1"
-    return _Scale(slope, intercept, unit if is_unit else "")
+    ends = _ends(instance, item)
+    if ends is not None and ends[0] > ends[1]:
+        return None
+    return _Scale(slope, intercept, unit if is_unit else "", ends=ends)
+
+
+_ROUNDED = 2.0**-23
+"""What an end and a value differ by at most if one of them was rounded to single precision."""
+
+
+def _ends(instance: Instance, item: Item) -> tuple[float, float] | None:
+    """Return the least and greatest stored value mapped; None where that is all, or not stated.
+
+    Ends of floats are widened by what single precision may round.
+    """
+    pixels, element = instance.pixels, instance.element
+    if pixels is None or element is None:
+        return None
+    names = ("RealWorldValueFirstValueMapped", "RealWorldValueLastValueMapped")
+    if element.keyword != "PixelData":
+        ends = [double(item.values.get(f"DoubleFloat{name}")) for name in names]
+        if ends[0] is None or ends[1] is None:
+            return None
+        return ends[0] - abs(ends[0]) * _ROUNDED, ends[1] + abs(ends[1]) * _ROUNDED
+    first, last = (as_word(item.values.get(name), signed=pixels.signed) for name in names)
+    if first is None or last is None:
+        return None
+    lowest, highest = _stored_range(pixels)
+    return None if first <= lowest and last >= highest else (first, last)
+
+
+def _stored_range(pixels: PixelFormat) -> tuple[int, int]:
+    """Return the least and greatest stored value that the bits stored can say."""
+    if pixels.signed:
+        return -(1 << (pixels.bits_stored - 1)), (1 << (pixels.bits_stored - 1)) - 1
+    return 0, (1 << pixels.bits_stored) - 1

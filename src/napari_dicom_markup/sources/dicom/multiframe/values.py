@@ -102,7 +102,7 @@ _MOMENT = re.compile(
 def moment(raw: Raw) -> float | None:
     """Return a DT (PS3.5 6.2), at least to the hour, in seconds since 1970.
 
-    One without an offset is taken as UTC: only differences within one object mean anything.
+    One without an offset is taken as UTC: only differences within one series mean anything.
     """
     match = _MOMENT.fullmatch((raw or b"").strip(_PADDING))
     if match is None:
