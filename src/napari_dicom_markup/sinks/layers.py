@@ -23,6 +23,9 @@ _DYADIC = 2.0**30
 """napari 0.9 loses the last slice where (n - 1) × step / step rounds below n - 1; on a grid of
 2⁻³⁰ mm that arithmetic is exact."""
 
+_EVEN = 0.05
+"""Steps of a leading axis that differ by a smaller share are even."""
+
 _AXIS_UNITS = frozenset({"s", "ms"})
 """Units of a leading axis that napari knows; the others stand in the metadata only."""
 
@@ -96,21 +99,28 @@ def _grid(stack: Stack) -> dict[str, Any]:
         axes = (-frame.normal, np.array(frame.column), np.array(frame.row))
         translate = [_dyadic(float(axis @ origin)) for axis in axes]
     units = ["mm" if geometry.in_mm else "pixel"] * 3
-    leading = stack.leading
+    leading = [_leading_scale(axis) for axis in stack.leading]
     return {
-        "scale": (*(_dyadic(_leading_step(axis)) for axis in leading), *scale),
-        "translate": (*(0.0 for _ in leading), *translate),
-        "units": (*(a.unit if a.unit in _AXIS_UNITS else "pixel" for a in leading), *units),
+        "scale": (*(step for step, _, _ in leading), *scale),
+        "translate": (*(start for _, start, _ in leading), *translate),
+        "units": (*(unit for _, _, unit in leading), *units),
         "axis_labels": stack.axes,
     }
 
 
-def _leading_step(leading: LeadingAxis) -> float:
-    """Return the median step of a time axis; 1 for axes that are no time."""
+def _leading_scale(leading: LeadingAxis) -> tuple[float, float, str]:
+    """Return step, start and unit of an axis of even times; 1, 0 and pixel for any other.
+
+    napari knows one step an axis: uneven values stand in the metadata only.
+    """
     if leading.unit not in _AXIS_UNITS or len(leading.values) < 2:
-        return 1.0
-    step = float(np.median(np.diff(leading.values)))
-    return step if step > 0 else 1.0
+        return 1.0, 0.0, "pixel"
+    steps = np.diff(leading.values)
+    step = float(np.median(steps))
+    even = step > 0 and bool((np.abs(steps - step) <= _EVEN * step).all())
+    return (
+        (_dyadic(step), _dyadic(leading.values[0]), leading.unit) if even else (1.0, 0.0, "pixel")
+    )
 
 
 def _dyadic(value: float) -> float:
