@@ -1,0 +1,1 @@
+"""The vault: key slots, sealed records, and deltas that give originals back byte for byte."""

@@ -1,0 +1,1 @@
+"""Invented people, DICOM objects full of what identifies them, and the score of an anonymizer."""
