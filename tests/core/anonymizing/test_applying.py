@@ -331,6 +331,27 @@ def test_ages_from_ninety_on_are_one(action):
 
 
 @pytest.mark.parametrize(
+    ("unit", "age", "said"),
+    [("a", "93", "90"), ("a", "41.5", "41.5"), ("mo", "1200", "1080"), ("furlong", "95", None)],
+)
+def test_ages_in_reports_are_capped_in_their_unit(unit, age, said):
+    data, measured, code = new_file(), Dataset(), Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = unit, "UCUM", "age"
+    measured.NumericValue, measured.MeasurementUnitsCodeSequence = age, [code]
+    data.MeasuredValueSequence = [measured]
+    new = applied(data, ("NumericValue", Action.CLEAN)).MeasuredValueSequence[0]
+    assert (new.NumericValue or None) == (None if said is None else float(said))
+
+
+def test_of_code_strings_only_the_component_that_names_someone_goes():
+    data = new_file()
+    data.PatientName = f"{TOKEN}^Ann"
+    data.ImageType = ["ORIGINAL", "PRIMARY", TOKEN.upper(), "AXIAL"]
+    new = applied(data, ("ImageType", Action.CLEAN))
+    assert list(new.ImageType) == ["ORIGINAL", "PRIMARY", "", "AXIAL"]
+
+
+@pytest.mark.parametrize(
     ("scheme", "value", "meaning"),
     [
         ("SCT", "12738006", "Brain"),

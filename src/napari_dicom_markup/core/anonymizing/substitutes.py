@@ -80,19 +80,37 @@ def _identifier(tag: int, patient: Patient) -> Callable[[str], str] | None:
     return None
 
 
+_NUMERIC_VALUE = 0x0040_A30A
+_AGES = {"a": 90, "mo": 1080, "wk": 4695, "d": 32_873}
+"""Ninety years in the units of an age (UCUM): older people are few, and so known by it."""
+
+
 def _cleaned(data_set: Dataset, tag: int, vr: str, patient: Patient) -> Any:
     texts = texts_of(data_set, tag)
     if vr == "PN":
         return [patient.person(one) or REMOVED for one in texts]
     if vr in _TEXT:
         return _cleaned_texts(data_set, tag, vr, patient)
+    if tag == _NUMERIC_VALUE:
+        return _capped_age(data_set, texts)
     if vr in _NUMBERS:
         return data_set[tag].value if all(map(_is_number, texts)) else None
     clean = _cleaners(patient).get(vr)
     if clean is None:  # bytes, AE and UR: nothing in them is known to be safe
         return None
     cleaned = [clean(one) if one.strip(" \0") else "" for one in texts]
+    if vr == "CS" and any(cleaned):  # ImageType: a component that may name someone goes alone
+        return ["" if one is None else one for one in cleaned]
     return None if None in cleaned else cleaned
+
+
+def _capped_age(data_set: Dataset, texts: list[str]) -> list[str] | None:
+    """Return a subject's age in a report, 90 years at most; None of an unknown unit."""
+    units = data_set.get("MeasurementUnitsCodeSequence")
+    limit = _AGES.get(first_text(units[0], _CODE_VALUES[0])) if units else None
+    if limit is None or not all(map(_is_number, texts)):
+        return None
+    return [one if float(one) <= limit else str(limit) for one in texts]
 
 
 def _cleaners(patient: Patient) -> dict[str, Callable[[str], str | None]]:
