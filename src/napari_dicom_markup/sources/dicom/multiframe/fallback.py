@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import io
-import struct
-import zlib
 from typing import TYPE_CHECKING, Any
 
 from napari_dicom_markup.errors import NotDicomError
-from napari_dicom_markup.sources.dicom.bounded import check_size
+from napari_dicom_markup.sources.dicom.bounded import BROKEN, check_size
 from napari_dicom_markup.sources.dicom.multiframe.attributes import ATTRIBUTES
 from napari_dicom_markup.sources.dicom.multiframe.header import EMPTY, Item, little_endian
 from napari_dicom_markup.sources.quiet import quiet_pydicom
 
 if TYPE_CHECKING:
     from pydicom import Dataset
-
-_BROKEN = (
-    ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError,
-    NotImplementedError, OSError, RecursionError, TypeError, ValueError, struct.error, zlib.error,
-)  # fmt: skip
-"""What pydicom raises at broken files, besides its own errors."""
 
 _DEEPEST = 24
 
@@ -42,7 +34,7 @@ def read_with_pydicom(raw: bytes) -> Item:
         with quiet_pydicom():
             data_set = dcmread(io.BytesIO(raw), stop_before_pixels=True, force=True)
             return _item(data_set, 0)
-    except (BytesLengthException, InvalidDicomError, *_BROKEN) as error:
+    except (BytesLengthException, InvalidDicomError, *BROKEN) as error:
         message = f"its functional groups cannot be read ({type(error).__name__})"
         raise NotDicomError(message) from None
 
