@@ -6,6 +6,15 @@ a dataset: patient data must not reach a log or a screen through an exception.
 
 from __future__ import annotations
 
+import struct
+import zlib
+
+BROKEN = (
+    ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError,
+    NotImplementedError, OSError, RecursionError, TypeError, ValueError, struct.error, zlib.error,
+)  # fmt: skip
+"""What pydicom raises at broken files, besides its own errors."""
+
 
 class MarkupError(Exception):
     """Base of all errors of this package; its text is safe to show."""

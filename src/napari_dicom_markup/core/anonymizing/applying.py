@@ -17,6 +17,7 @@ from napari_dicom_markup.core.anonymizing.elements import (
     vr_of,
 )
 from napari_dicom_markup.core.anonymizing.file_meta import ApplyError, new_file_meta
+from napari_dicom_markup.core.anonymizing.items import pydicom_errors
 from napari_dicom_markup.core.anonymizing.keeping import kept, new_element
 from napari_dicom_markup.core.anonymizing.marking import set_markers
 from napari_dicom_markup.core.anonymizing.patients import read_patient
@@ -147,7 +148,7 @@ def _converted_vr(source: Dataset, tag: int) -> str:
     if raw.is_raw and raw.VR in (None, "UN", "SQ") and dictionary_vr(tag) in ("", "SQ"):
         try:
             return vr_of(source[Tag(tag)])
-        except Exception:  # noqa: BLE001 - conversion raises whatever hostile values make it raise
+        except pydicom_errors():
             return "UN"
     return vr_of(raw)
 

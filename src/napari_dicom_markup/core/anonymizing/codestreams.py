@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from napari_dicom_markup.core.anonymizing.items import pydicom_errors
 from napari_dicom_markup.core.anonymizing.jpeg_2000 import clean_jpeg_2000
 from napari_dicom_markup.core.anonymizing.jpeg_segments import clean_jpeg
 from napari_dicom_markup.core.anonymizing.unreadable import unreadable
@@ -113,7 +114,7 @@ def _frames(pixels: Encapsulated, number_of_frames: int) -> list[bytes]:
         frames = list(found)
     except DecodeError:
         raise
-    except Exception:  # noqa: BLE001 - pydicom raises whatever hostile items make it raise
+    except pydicom_errors():
         raise unreadable(0, "items of Pixel Data") from None
     if len(frames) != number_of_frames or sum(map(len, frames)) < held:
         raise unreadable(0, "items of Pixel Data")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
+from napari_dicom_markup.core.anonymizing.items import pydicom_errors
+
 if TYPE_CHECKING:
     from pydicom.dataelem import DataElement, RawDataElement
     from pydicom.dataset import Dataset
@@ -27,7 +29,7 @@ def element_at(data_set: Dataset, tag: int) -> Element | None:
 
     try:
         return data_set.get_item(Tag(tag))
-    except Exception:  # noqa: BLE001 - an empty element is converted, and may have no known VR
+    except pydicom_errors():
         return data_set.get_item(Tag(tag), keep_deferred=True)
 
 
@@ -68,7 +70,7 @@ def items_in(data_set: Dataset, tag: int) -> list[Dataset]:
 
     try:
         value = data_set[Tag(tag)].value
-    except Exception:  # noqa: BLE001 - conversion raises whatever hostile values make it raise
+    except pydicom_errors():
         return []
     return list(value) if isinstance(value, Sequence) else []
 
@@ -85,7 +87,7 @@ def texts_of(data_set: Dataset, tag: int) -> list[str]:
         return []
     try:
         value = data_set[Tag(tag)].value
-    except Exception:  # noqa: BLE001 - conversion raises whatever hostile values make it raise
+    except pydicom_errors():
         raw = element_at(data_set, tag)
         value = (raw.value if raw is not None else None) or b""
     if isinstance(value, bytes):

@@ -7,6 +7,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from napari_dicom_markup.core.anonymizing.file_meta import ApplyError
+from napari_dicom_markup.core.anonymizing.items import pydicom_errors
 from napari_dicom_markup.standard import transfer_syntax as ts
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def _elements(data_set: Dataset, tags: Iterable[BaseTag], syntax: str) -> bytes:
     written.is_little_endian = syntax != ts.EXPLICIT_BE
     try:
         write_dataset(written, part, data_set._character_set)
-    except Exception:  # noqa: BLE001 - pydicom raises whatever a hostile value makes it raise
+    except pydicom_errors():
         text = "an attribute cannot be written as its VR asks: leave the file out"
         raise ApplyError(text) from None
     return bytes(written.getvalue())

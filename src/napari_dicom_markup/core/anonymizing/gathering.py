@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import struct
 from typing import TYPE_CHECKING
 
 from napari_dicom_markup.core.anonymizing import tokens
+from napari_dicom_markup.core.anonymizing.items import pydicom_errors
 from napari_dicom_markup.core.anonymizing.tokens import DUMMY_DATES, Role, Token
 from napari_dicom_markup.model.deid import Place
 
@@ -62,11 +62,6 @@ _NOT_OF_A_PERSON_WORDS = """
 _NOT_OF_A_PERSON = frozenset(_NOT_OF_A_PERSON_WORDS.split())
 _REGISTRY = "1.2.840.10008."
 _DATES = frozenset({"DA", "DT"})
-UNREADABLE = (
-    ValueError, TypeError, KeyError, IndexError, AttributeError, LookupError, NotImplementedError,
-    OSError, struct.error,
-)  # fmt: skip
-"""What pydicom raises on a value that does not fit its VR."""
 
 
 def walk(
@@ -77,7 +72,7 @@ def walk(
         try:
             element = data_set[tag]
             creator = data_set.get((tag.group, tag.element >> 8)) if tag.is_private else None
-        except UNREADABLE:
+        except pydicom_errors():
             continue
         owner = str(creator.value) if creator is not None and tag.element > 0xFF else ""
         yield Place(int(tag), items, owner), element

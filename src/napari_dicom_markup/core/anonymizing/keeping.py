@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_dicom_markup.core.anonymizing.dates import cap_age
 from napari_dicom_markup.core.anonymizing.elements import VRS, element_at, texts_of, vr_of
+from napari_dicom_markup.core.anonymizing.items import pydicom_errors
 from napari_dicom_markup.core.anonymizing.substitutes import LONGEST
 from napari_dicom_markup.core.anonymizing.uid_texts import replace_uids
 from napari_dicom_markup.core.anonymizing.wording import REMOVED
@@ -79,7 +80,7 @@ def _explicit(data_set: Dataset, tag: int) -> Element | None:
     little = data_set.original_encoding[1] is not False
     try:
         return correct_ambiguous_vr_element(data_set[Tag(tag)], data_set, little)
-    except Exception:  # noqa: BLE001 - conversion raises whatever hostile values make it raise
+    except pydicom_errors():
         return None
 
 

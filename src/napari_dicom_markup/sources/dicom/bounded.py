@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import struct
 import zlib
 from contextlib import suppress
 from io import BytesIO
@@ -20,12 +19,6 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
     from napari_dicom_markup.model.stack import Instance
-
-BROKEN = (
-    ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError,
-    NotImplementedError, OSError, RecursionError, TypeError, ValueError, struct.error, zlib.error,
-)  # fmt: skip
-"""What pydicom raises at broken files, besides its own errors."""
 
 INFLATED_RATIO, INFLATED_REST = 100, 1 << 26
 """A deflated data set may be so many times as large as its file, and 64 MiB besides."""

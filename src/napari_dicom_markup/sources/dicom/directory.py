@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_dicom_markup.sources.dicom.bounded import BROKEN, check_size
+from napari_dicom_markup.errors import BROKEN
+from napari_dicom_markup.sources.dicom.bounded import check_size
 from napari_dicom_markup.sources.quiet import quiet_pydicom
 from napari_dicom_markup.standard.sop_classes import DICOMDIR
 

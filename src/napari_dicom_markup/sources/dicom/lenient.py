@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from napari_dicom_markup.errors import DecodeError
-from napari_dicom_markup.sources.dicom.bounded import BROKEN, read_bounded
+from napari_dicom_markup.errors import BROKEN, DecodeError
+from napari_dicom_markup.sources.dicom.bounded import read_bounded
 from napari_dicom_markup.sources.dicom.codestreams import CODEC_ERRORS
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_dicom_markup.errors import NotDicomError
+from napari_dicom_markup.errors import BROKEN, NotDicomError
 from napari_dicom_markup.model.code import Code
 from napari_dicom_markup.model.contours import (
     Contour,
@@ -23,7 +23,7 @@ from napari_dicom_markup.model.contours import (
     Roi,
     StructureSet,
 )
-from napari_dicom_markup.sources.dicom.bounded import BROKEN, read_bounded
+from napari_dicom_markup.sources.dicom.bounded import read_bounded
 from napari_dicom_markup.sources.quiet import quiet_pydicom
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import io
 import struct
 from typing import TYPE_CHECKING, BinaryIO
 
-from napari_dicom_markup.errors import NotDicomError
+from napari_dicom_markup.errors import BROKEN, NotDicomError
 from napari_dicom_markup.model.stack import PixelElement
-from napari_dicom_markup.sources.dicom.bounded import BROKEN, check_size
+from napari_dicom_markup.sources.dicom.bounded import check_size
 from napari_dicom_markup.sources.dicom.walk import (
     PIXEL_KEYWORDS,
     PREFIX,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
-from napari_dicom_markup.errors import NotDicomError
-from napari_dicom_markup.sources.dicom.bounded import BROKEN, check_size
+from napari_dicom_markup.errors import BROKEN, NotDicomError
+from napari_dicom_markup.sources.dicom.bounded import check_size
 from napari_dicom_markup.sources.dicom.multiframe.attributes import ATTRIBUTES
 from napari_dicom_markup.sources.dicom.multiframe.header import EMPTY, Item, little_endian
 from napari_dicom_markup.sources.quiet import quiet_pydicom

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_dicom_markup.errors import DecodeError
-from napari_dicom_markup.sources.dicom.bounded import BROKEN, read_bounded
+from napari_dicom_markup.errors import BROKEN, DecodeError
+from napari_dicom_markup.sources.dicom.bounded import read_bounded
 from napari_dicom_markup.sources.dicom.tiles.elements import PrivateElements
 from napari_dicom_markup.sources.dicom.tiles.laying import pixel_format, refuse
 from napari_dicom_markup.sources.dicom.tiles.siemens import unpack_mosaic
