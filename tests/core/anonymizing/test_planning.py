@@ -7,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import Dataset, Sequence
 from pydicom.datadict import keyword_for_tag, tag_for_keyword
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
 
 from napari_dicom_markup.core.anonymizing import planning, text
 from napari_dicom_markup.core.anonymizing.planning import make_plan, plan_lines
@@ -499,3 +501,11 @@ def test_planning_a_header_takes_about_a_millisecond():
         seconds.append(time.perf_counter() - start)
     assert count > 150
     assert min(seconds) < 5e-3  # 0.4 ms on the machine it was measured on
+
+
+def test_an_empty_creator_of_no_known_vr_names_no_block():
+    data = Dataset()
+    tag = Tag(0x0009_0010)
+    data[tag] = RawDataElement(tag, "ZZ", 0, None, 0, is_implicit_VR=False, is_little_endian=True)
+    plan = make_plan(data, Profile(frozenset({Option.RETAIN_SAFE_PRIVATE})))
+    assert [change.action for change in plan.changes] == [Action.REMOVE]

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from napari_dicom_markup.core.anonymizing.deciding import Decision, guarded
+from napari_dicom_markup.core.anonymizing.elements import element_at
 from napari_dicom_markup.core.anonymizing.shapes import Shape, text_of
 from napari_dicom_markup.model.deid import Action, Option
 from napari_dicom_markup.standard.confidentiality import safe_private_rows
@@ -93,7 +94,8 @@ def _block(tag: int) -> int:
 
 def _creator(data_set: Dataset, tag: int) -> str:
     """Return a creator as table E.3.10-1 has it, "" for any other."""
-    value = data_set.get_item(tag).value
+    element = element_at(data_set, tag)
+    value = None if element is None else element.value
     found = "" if value is None else text_of(value)[:64].strip(" \0")
     return found if found in _creators() else ""
 
